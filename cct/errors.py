@@ -26,7 +26,7 @@ class RecipeError(CctError):
     """A knob has a name or value that does not exist."""
 
 
-class UnsupportedModel(CctError):  # noqa: N818  (named after what the user sees)
+class UnsupportedModel(CctError):
     """A layer or shape that we do not compress."""
 
 

@@ -1,0 +1,275 @@
+"""`cct::PatternConv`: its attributes, its meaning as ONNX functions, and its meaning in numpy (docs/operator.md).
+
+    Y = act(conv(X, unpack(W)) + B [+ Z])
+
+One function overload per variant in use, since a body can branch neither on an omitted input nor on an attribute.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from cct.errors import OperatorError
+from cct.patterns import Packed, check, unpack
+
+DOMAIN = "cct"
+NAME = "PatternConv"
+VERSION = 1
+OPSET = 18  # of everything else in the file; the bodies need 18 (ScatterElements with add), the oldest runtime takes 21
+IR_VERSION = 10  # the first with function overloads
+CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7
+VARIANTS = tuple(f"{act}{add}" for act in ("none", "relu", "clip") for add in ("", "_add"))
+
+_INTS = ("kernel_shape", "strides", "pads", "dilations", "pool", "block")
+_INT = ("group", "in_channels", "out_channels", "entries")
+_FLOAT = ("clip_min", "clip_max")
+
+_BODY = """
+<domain: "cct", overload: "{variant}", opset_import: ["" : {opset}]>
+PatternConv <kernel_shape, strides, pads, dilations, pool, block, group, in_channels, out_channels, entries,
+             clip_min, clip_max, layout>
+({inputs}) => (Y)
+{{
+  kernel = Constant <value_ints: ints = @kernel_shape> ()
+  pool_1d = Constant <value_ints: ints = @pool> ()
+  bo_bi = Constant <value_ints: ints = @block> ()
+  groups = Constant <value_int: int = @group> ()
+  C = Constant <value_int: int = @in_channels> ()
+  O = Constant <value_int: int = @out_channels> ()
+  E = Constant <value_int: int = @entries> ()
+  zero = Constant <value_int: int = 0> ()
+  one = Constant <value_int: int = 1> ()
+  any = Constant <value_ints: ints = [-1]> ()
+  axis_0 = Constant <value_ints: ints = [0]> ()
+  axis_1 = Constant <value_ints: ints = [1]> ()
+  axes_13 = Constant <value_ints: ints = [1, 3]> ()
+  axes_23 = Constant <value_ints: ints = [2, 3]> ()
+  axes_12 = Constant <value_ints: ints = [1, 2]> ()
+  bo = Gather (bo_bi, zero)
+  bi = Gather (bo_bi, one)
+  taps = ReduceProd <keepdims: int = 0> (kernel)
+  C_group = Div (C, groups)
+
+  # output channel of each stored weight: (K, 1, 1, bo)
+  order_64 = Cast <to: int = 7> (order)
+  bo_1d = Unsqueeze (bo, axis_0)
+  any_bo = Concat <axis: int = 0> (any, bo_1d)
+  order_2d = Reshape (order_64, any_bo)
+  filters_64 = Cast <to: int = 7> (filters)
+  o_padded = Gather (order_2d, filters_64)
+  o_2d = Max (o_padded, zero)
+  o = Unsqueeze (o_2d, axes_12)
+
+  # input channel within the group: (K, bi, 1, 1)
+  places_out = Size (order)
+  groups_bo = Mul (groups, bo)
+  blocks_out = Div (places_out, groups_bo)
+  places_in = Size (in_order)
+  groups_bi = Mul (groups, bi)
+  blocks_in = Div (places_in, groups_bi)
+  g = Div (filters_64, blocks_out)
+  g_blocks = Mul (g, blocks_in)
+  channels_64 = Cast <to: int = 7> (channels)
+  block_in = Add (g_blocks, channels_64)
+  in_order_64 = Cast <to: int = 7> (in_order)
+  bi_1d = Unsqueeze (bi, axis_0)
+  any_bi = Concat <axis: int = 0> (any, bi_1d)
+  in_order_2d = Reshape (in_order_64, any_bi)
+  c_padded = Gather (in_order_2d, block_in)
+  g_C = Mul (g, C_group)
+  g_2d = Unsqueeze (g_C, axis_1)
+  c_signed = Sub (c_padded, g_2d)
+  c_2d = Max (c_signed, zero)
+  c = Unsqueeze (c_2d, axes_23)
+
+  # position within the kernel: (K, 1, E, 1)
+  E_1d = Unsqueeze (E, axis_0)
+  any_E = Concat <axis: int = 0> (any, E_1d)
+  pool_2d = Reshape (pool_1d, any_E)
+  patterns_64 = Cast <to: int = 7> (patterns)
+  t_2d = Gather (pool_2d, patterns_64)
+  t = Unsqueeze (t_2d, axes_13)
+
+  # dense weight: scatter into zeros. Padding adds zeros to channel 0, hence reduction "add".
+  C_taps = Mul (C_group, taps)
+  o_at = Mul (o, C_taps)
+  c_at = Mul (c, taps)
+  oc_at = Add (o_at, c_at)
+  at = Add (oc_at, t)
+  at_1d = Reshape (at, any)
+  W_32 = Cast <to: int = 1> (W)
+  W_1d = Reshape (W_32, any)
+  size = Mul (O, C_taps)
+  size_1d = Unsqueeze (size, axis_0)
+  zeros = ConstantOfShape <value: tensor = float[1] {{0.0}}> (size_1d)
+  flat = ScatterElements <axis: int = 0, reduction: string = "add"> (zeros, at_1d, W_1d)
+  O_1d = Unsqueeze (O, axis_0)
+  C_1d = Unsqueeze (C_group, axis_0)
+  shape = Concat <axis: int = 0> (O_1d, C_1d, kernel)
+  dense_32 = Reshape (flat, shape)
+  dense = CastLike (dense_32, B)
+
+  conv = Conv <kernel_shape: ints = @kernel_shape, strides: ints = @strides, pads: ints = @pads,
+               dilations: ints = @dilations, group: int = @group> (X, dense, B)
+{tail}
+}}
+"""
+
+_ACTIVATION = {
+    "none": "  Y = Identity ({sum})",
+    "relu": "  Y = Relu ({sum})",
+    "clip": """  low_32 = Constant <value_float: float = @clip_min> ()
+  low = CastLike (low_32, B)
+  high_32 = Constant <value_float: float = @clip_max> ()
+  high = CastLike (high_32, B)
+  Y = Clip ({sum}, low, high)""",
+}
+
+
+def activation(clip_min: float, clip_max: float) -> str:
+    """Which body the two clip attributes ask for: none, relu or clip."""
+    return {(-math.inf, math.inf): "none", (0.0, math.inf): "relu"}.get((clip_min, clip_max), "clip")
+
+
+def function(variant: str) -> ir.Function:
+    """The body of one of `VARIANTS`, which is also the name of its overload."""
+    act, _, add = variant.partition("_")
+    tail = (
+        f"  sum = Add (conv, Z)\n{_ACTIVATION[act].format(sum='sum')}" if add else _ACTIVATION[act].format(sum="conv")
+    )
+    inputs = ", ".join(("X", *CONSTANTS, *(["Z"] if add else [])))
+    text = _BODY.format(variant=variant, opset=OPSET, inputs=inputs, tail=tail)
+    return ir.serde.deserialize_function(onnx.parser.parse_function(text))
+
+
+def attributes(
+    packed: Packed,
+    strides: tuple[int, int] = (1, 1),
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilations: tuple[int, int] = (1, 1),
+    clip_min: float = -math.inf,
+    clip_max: float = math.inf,
+) -> dict[str, Any]:
+    """All attributes of a PatternConv node, in the order of the specification."""
+    return {
+        "kernel_shape": list(packed.kernel_shape),
+        "strides": list(strides),
+        "pads": list(pads),
+        "dilations": list(dilations),
+        "pool": packed.pool.reshape(-1).tolist(),
+        "block": list(packed.block),
+        "group": packed.group,
+        "in_channels": packed.in_channels,
+        "out_channels": packed.out_channels,
+        "entries": packed.entries,
+        "clip_min": float(clip_min),
+        "clip_max": float(clip_max),
+        "layout": "NCHW",
+    }
+
+
+def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
+    """Packed weights and bias of a PatternConv node in a model, checked against the specification.
+
+    Raises:
+        OperatorError: an input or attribute is missing, has the wrong type, or breaks a rule; names the node.
+    """
+    try:
+        values = {a.name: a.value for a in node.attributes.values()}
+        missing = [n for n in (*_INTS, *_INT, *_FLOAT, "layout") if n not in values]
+        if missing:
+            raise OperatorError(f"attribute {missing[0]} is missing")
+        if values["layout"] != "NCHW":
+            raise OperatorError(f"layout {values['layout']!r} is not known; NCHW is")
+        for name, length in (("kernel_shape", 2), ("strides", 2), ("pads", 4), ("dilations", 2), ("block", 2)):
+            low = 0 if name == "pads" else 1
+            if len(values[name]) != length or min(values[name]) < low:
+                raise OperatorError(f"{name} {list(values[name])}: must be {length} numbers >= {low}")
+        entries = values["entries"]
+        if entries < 1 or not values["pool"] or len(values["pool"]) % entries:
+            raise OperatorError(f"pool of {len(values['pool'])} positions does not divide into {entries} entries each")
+        if len(node.inputs) not in (8, 9):
+            raise OperatorError(f"{len(node.inputs)} inputs; must be 8, or 9 with a residual")
+        arrays = {}
+        for name, value in zip(CONSTANTS, node.inputs[1:], strict=False):
+            if value is None or value.const_value is None:
+                raise OperatorError(f"input {name} must be a constant initializer")
+            arrays[name] = value.const_value.numpy()
+        bias = arrays.pop("B")
+        packed = Packed(
+            **arrays,
+            pool=np.array(values["pool"], np.int64).reshape(-1, entries),
+            block=(values["block"][0], values["block"][1]),
+            kernel_shape=(values["kernel_shape"][0], values["kernel_shape"][1]),
+            group=values["group"],
+            in_channels=values["in_channels"],
+            out_channels=values["out_channels"],
+        )
+        dtypes = {
+            "filters": np.int32,
+            "channels": np.int32,
+            "patterns": np.uint8,
+            "order": np.int32,
+            "in_order": np.int32,
+        }
+        for name, dtype in dtypes.items():
+            if arrays[name].dtype != dtype:
+                raise OperatorError(f"{name} is {arrays[name].dtype}; must be {np.dtype(dtype)}")
+        check(packed)
+        if bias.shape != (packed.out_channels,):
+            raise OperatorError(f"B {bias.shape}: must be ({packed.out_channels},)")
+    except OperatorError as error:
+        raise OperatorError(f"{NAME} {node.name!r}: {error}") from error
+    return packed, bias
+
+
+def reference(
+    x: NDArray[np.floating],
+    packed: Packed,
+    bias: NDArray[np.floating],
+    z: NDArray[np.floating] | None = None,
+    *,
+    strides: tuple[int, int] = (1, 1),
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilations: tuple[int, int] = (1, 1),
+    clip_min: float = -math.inf,
+    clip_max: float = math.inf,
+) -> NDArray[np.float64]:
+    """What PatternConv means, in float64.
+
+    Args:
+        x: (N, C, H, W).
+        packed: the weights.
+        bias: (O).
+        z: residual (N, O, H', W') or None.
+        strides, pads, dilations: as ONNX's Conv; pads are top, left, bottom, right.
+        clip_min, clip_max: the activation.
+
+    Returns:
+        (N, O, H', W').
+    """
+    weight = unpack(packed).astype(np.float64)
+    out_channels, per_group, kh, kw = weight.shape
+    top, left, bottom, right = pads
+    x64 = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    n, channels, height, width = x64.shape
+    (sh, sw), (dh, dw) = strides, dilations
+    rows = (height - (kh - 1) * dh - 1) // sh + 1
+    columns = (width - (kw - 1) * dw - 1) // sw + 1
+    x64 = x64.reshape(n, packed.group, per_group, height, width)
+    weight = weight.reshape(packed.group, out_channels // packed.group, per_group, kh, kw)
+    y = np.zeros((n, packed.group, weight.shape[1], rows, columns))
+    for ky in range(kh):
+        for kx in range(kw):
+            window = x64[
+                ..., ky * dh : ky * dh + (rows - 1) * sh + 1 : sh, kx * dw : kx * dw + (columns - 1) * sw + 1 : sw
+            ]
+            y += np.einsum("ngchw,goc->ngohw", window, weight[..., ky, kx], optimize=True)
+    y = y.reshape(n, out_channels, rows, columns) + bias.astype(np.float64)[:, None, None]
+    return np.clip(y if z is None else y + z, clip_min, clip_max)
