@@ -1,0 +1,1 @@
+"""Pure functions that change a model: no data, no loops over data."""
