@@ -73,7 +73,8 @@ def find_layout(weight: NDArray[np.floating], group: int = 1) -> Layout:
 def _arrange(rows: Mask, size: int) -> tuple[list[list[int]], int]:
     """Blocks of `size` alike rows and how many zeros they would store.
 
-    Rows with the same zeros go together; what is left over joins its nearest neighbours, greedily.
+    Rows with the same zeros go together; what is left over joins its nearest neighbours, greedily. A row of zeros alone
+    (a channel that a batch normalization switched off) fits any block.
     """
     _, kind = np.unique(np.packbits(rows, axis=1), axis=0, return_inverse=True)
     by_kind = np.argsort(kind.reshape(-1), kind="stable")
@@ -85,6 +86,7 @@ def _arrange(rows: Mask, size: int) -> tuple[list[list[int]], int]:
         common = common @ common.T
         count = np.diag(common)
         distance = count[:, None] + count[None, :] - 2 * common
+        distance[:, count == 0] = 0.5
         free = np.ones(len(left), bool)
         while free.any():
             first = int(np.flatnonzero(free)[0])
@@ -92,7 +94,8 @@ def _arrange(rows: Mask, size: int) -> tuple[list[list[int]], int]:
             free[near] = False
             blocks.append(left[near].tolist())
     blocks.sort(key=lambda b: (len(b) < size, min(b)))  # the short block, if any, is the last
-    waste = sum(int(rows[b].any(0).sum()) * len(b) - int(rows[b].sum()) for b in blocks)
+    used = rows.any(1)
+    waste = sum(int(rows[b].any(0).sum()) * int(used[b].sum()) - int(rows[b].sum()) for b in blocks)
     return [sorted(b) + [-1] * (size - len(b)) for b in blocks], waste
 
 

@@ -258,7 +258,7 @@ def reference(
     out_channels, per_group, kh, kw = weight.shape
     top, left, bottom, right = pads
     x64 = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
-    n, channels, height, width = x64.shape
+    n, _, height, width = x64.shape
     (sh, sw), (dh, dw) = strides, dilations
     rows = (height - (kh - 1) * dh - 1) // sh + 1
     columns = (width - (kw - 1) * dw - 1) // sw + 1

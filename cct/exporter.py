@@ -1,0 +1,155 @@
+"""`cct.export`: a torch module with pruned weights becomes one ONNX file with packed convolutions."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx_ir as ir
+import torch
+from onnx_ir.passes.common import (
+    CheckerPass,
+    ClearMetadataAndDocStringPass,
+    RemoveUnusedNodesPass,
+    RemoveUnusedOpsetsPass,
+    ShapeInferencePass,
+)
+
+import cct
+from cct.errors import CctError, UnsupportedModel
+from cct.operator import IR_VERSION, OPSET
+from cct.passes.absorb_activation import AbsorbActivation
+from cct.passes.absorb_residual import AbsorbResidual
+from cct.passes.add_functions import AddFunctions
+from cct.passes.pack_convolutions import PackConvolutions
+from cct.report import Layer
+
+MINIMUM_RUNTIME = "1.18"  # onnxruntime: reads this file's IR version and has what the library calls
+
+
+def export(
+    module: torch.nn.Module,
+    example: torch.Tensor | tuple[torch.Tensor, ...],
+    path: str | os.PathLike[str],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    pack: bool = True,
+) -> list[Layer]:
+    """Write `module` to `path` as ONNX, every pattern-sparse convolution as a `cct::PatternConv`.
+
+    Whoever pruned the weights: their zeros alone say what is packed. The batch size stays free where the module allows.
+
+    Args:
+        module: is put into eval mode for the export and left as it was.
+        example: an input, or a tuple of inputs; float32 images are (N, C, H, W).
+        path: the file, written whole or not at all.
+        metadata: further `cct.*` properties; the keys get the prefix.
+        pack: False writes the same graph with dense convolutions.
+
+    Returns:
+        One row a convolution: what was packed, and why not.
+
+    Raises:
+        UnsupportedModel: torch can't export the module.
+    """
+    model = _to_graph(module, example if isinstance(example, tuple) else (example,))
+    layers: list[Layer] = []
+    passes: list[ir.passes.PassBase] = [ClearMetadataAndDocStringPass(), RemoveUnusedNodesPass()]
+    if pack:
+        passes += [PackConvolutions(layers), AbsorbResidual(), AbsorbActivation(), AddFunctions()]
+    passes += [RemoveUnusedNodesPass(), RemoveUnusedOpsetsPass(), ShapeInferencePass()]
+    model = ir.passes.Sequential(*passes)(model).model
+    _describe(model, metadata or {})
+    CheckerPass(full_check=True)(model)
+    write(Path(path), ir.serde.serialize_model(model).SerializeToString())
+    return layers
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, whole or not at all.
+
+    Raises:
+        CctError: the file can't be written; nothing is left behind.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise CctError(f"{path}: can't be written ({error.strerror}): give another --output") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)  # mkstemp gives 0600; the file is for others to read
+        os.replace(name, path)
+    except OSError as error:
+        raise CctError(f"{path}: can't be written ({error.strerror}): give another --output") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _to_graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> ir.Model:
+    """The module as an ONNX graph, batch normalization folded into the convolutions by torch's own optimizer."""
+    training = module.training
+    module.eval()
+    try:
+        # torch takes an example of one image for a fixed batch of one.
+        several = tuple(torch.cat([t, t]) if t.ndim == 4 and len(t) == 1 else t for t in example)
+        batch = tuple({0: torch.export.Dim.AUTO} if t.ndim == 4 else {} for t in example)
+        model = _torch_export(module, several, batch)
+        if any(isinstance(i.shape[0], int) for i in model.graph.inputs if i.shape is not None and len(i.shape) == 4):
+            model = _torch_export(module, example, None)  # the module fixes its batch size: then the example's own
+    finally:
+        module.train(training)
+    graph = model.graph
+    if len(graph.inputs) == 1:
+        graph.inputs[0].name = "input"
+    if len(graph.outputs) == 1:
+        graph.outputs[0].name = "output"
+    return model
+
+
+def _torch_export(
+    module: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple[dict[int, object], ...] | None
+) -> ir.Model:
+    noisy = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in noisy]
+    for logger in noisy:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                module, example, dynamo=True, dynamic_shapes=dynamic_shapes, opset_version=OPSET, verbose=False
+            )
+    except Exception as error:  # torch raises many kinds; the user needs the first line
+        reason = str(error.__cause__ or error).strip().split("\n")[0]
+        raise UnsupportedModel(f"torch.onnx can't export {type(module).__name__}: {reason}") from error
+    finally:
+        for logger, level in zip(noisy, levels, strict=True):
+            logger.setLevel(level)
+    assert program is not None
+    return program.model
+
+
+def _describe(model: ir.Model, metadata: Mapping[str, str]) -> None:
+    """State who wrote the file and what it needs; no name of a machine, no time: same input, same bytes."""
+    model.producer_name, model.producer_version, model.ir_version = "cct", cct.__version__, IR_VERSION
+    model.doc_string = None
+    values = [*model.graph.inputs, *model.graph.initializers.values(), *(v for n in model.graph for v in n.outputs)]
+    for holder in (model, model.graph, *values):
+        holder.metadata_props.clear()
+    properties = {"version": cct.__version__, "minimum_onnxruntime": MINIMUM_RUNTIME, **metadata}
+    model.metadata_props.update({f"cct.{key}": value for key, value in properties.items()})
+    # "batch" for the free batch size, instead of the exporter's own symbol.
+    first = model.graph.inputs[0].shape if model.graph.inputs else None
+    batch = first[0] if first else None
+    for value in [*model.graph.inputs, *(v for node in model.graph for v in node.outputs)]:
+        if value.shape is not None and isinstance(batch, ir.SymbolicDim):
+            value.shape = ir.Shape(["batch" if d == batch else d for d in value.shape])

@@ -1,0 +1,69 @@
+"""`cct.session`: ONNX Runtime with the operator library. Needs neither torch nor onnx."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import onnxruntime as ort
+
+from cct.errors import CctError, LibraryError
+from cct.library import library_path, supported
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def session(
+    model: str | os.PathLike[str] | bytes,
+    *,
+    provider: str = "cpu",
+    threads: int = 0,
+    library: bool = True,
+    options: ort.SessionOptions | None = None,
+) -> Any:
+    """Open an ONNX file in ONNX Runtime with the operator library registered.
+
+    Args:
+        model: a path, or the file's bytes.
+        provider: "cpu" or "cuda".
+        threads: within one operator; 0 lets ONNX Runtime choose.
+        library: False runs the function bodies instead of the library's routines.
+        options: further session options; the library is registered in them.
+
+    Returns:
+        The `onnxruntime.InferenceSession`.
+
+    Raises:
+        LibraryError: the library is missing, does not load, or this runtime lacks the provider.
+        CctError: ONNX Runtime refuses the model.
+    """
+    if provider not in PROVIDERS:
+        raise CctError(f"provider {provider!r} is not known: give cpu or cuda")
+    options = options or ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    if library and not supported():
+        warnings.warn(
+            "cct has no library for this platform: the model runs as dense convolutions", stacklevel=2
+        )
+    elif library:
+        try:
+            options.register_custom_ops_library(library_path())
+        except LibraryError:
+            raise
+        except Exception as error:
+            raise LibraryError(f"{library_path()} does not load: {_line(error)}") from error
+    source = model if isinstance(model, bytes) else os.fspath(model)
+    try:
+        opened = ort.InferenceSession(source, options, providers=[PROVIDERS[provider]])
+    except Exception as error:
+        name = "the model" if isinstance(model, bytes) else source
+        raise CctError(f"ONNX Runtime {ort.__version__} refuses {name}: {_line(error)}") from error
+    # Without a driver ONNX Runtime falls back to the CPU with a mere warning.
+    if PROVIDERS[provider] not in opened.get_providers():
+        raise LibraryError(f"ONNX Runtime {ort.__version__} can't use {PROVIDERS[provider]} here: see its log above")
+    return opened
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,131 @@
+"""Graph pass: store every pattern-sparse convolution as `cct::PatternConv`."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from cct.errors import OperatorError
+from cct.layout import find_layout
+from cct.operator import CONSTANTS, DOMAIN, NAME, attributes
+from cct.patterns import Packed, check, pack
+from cct.report import Layer
+
+MAX_STORED = 2 / 3  # of the dense weights; above it the dense convolution is at least as good
+
+_DEFAULTS = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
+
+
+class PackConvolutions(ir.passes.InPlacePass):
+    """Replace each `Conv` whose weight is pattern-sparse, whoever pruned it; the zeros of the weight say all.
+
+    1. The weight is a 4-D constant of one convolution alone, and the bias a constant: look at its zeros.
+    2. The stored entries are at most 2/3 of the dense weights: replace the node.
+    3. Anything else stays as it is, with the reason in its row.
+
+    Args:
+        layers: a row is appended for every convolution, in the order of the graph.
+    """
+
+    def __init__(self, layers: list[Layer]) -> None:
+        self.layers = layers
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Pack the main graph of `model`."""
+        modified = False
+        for node in list(model.graph):
+            if node.domain or node.op_type not in ("Conv", "ConvTranspose"):
+                continue
+            layer = _describe(node)
+            packed = _pack(node, layer)
+            if packed is not None:
+                _replace(model.graph, node, packed, layer)
+                modified = True
+            self.layers.append(layer)
+        return ir.passes.PassResult(model, modified=modified)
+
+
+def _constant(value: ir.Value | None) -> NDArray[np.floating] | None:
+    tensor = None if value is None else ir.convenience.get_const_tensor(value)
+    return None if tensor is None else tensor.numpy()
+
+
+def _describe(node: ir.Node) -> Layer:
+    """The row of a convolution that stays dense."""
+    value = node.inputs[1]
+    weight, output = _constant(value), node.outputs[0].shape
+    shape = () if weight is None else weight.shape
+    pixels = [d for d in output[2:] if isinstance(d, int)] if output is not None else []
+    return Layer(
+        name=(value.name if value is not None and value.name else str(node.name)).removesuffix(".weight"),
+        op=node.op_type,
+        shape=tuple(shape),
+        weights=0 if weight is None else int(weight.size),
+        kept=0 if weight is None else int(np.count_nonzero(weight)),
+        macs=0 if weight is None or len(pixels) != len(shape) - 2 else int(weight.size * np.prod(pixels)),
+    )
+
+
+def _pack(node: ir.Node, layer: Layer) -> Packed | None:
+    """The packed weights, or None with the reason in `layer`."""
+    weight = _constant(node.inputs[1])
+    auto_pad = node.attributes.get("auto_pad")
+    if node.op_type != "Conv":
+        layer.reason = "a transposed convolution"
+    elif weight is None:
+        layer.reason = "its weight is no constant"
+    elif weight.ndim != 4:
+        layer.reason = f"a {weight.ndim - 2}-D convolution"
+    elif len(node.inputs[1].uses()) > 1:  # type: ignore[union-attr]  # a constant, so not None
+        layer.reason = "its weight is shared with another node"
+    elif auto_pad is not None and auto_pad.as_string() != "NOTSET":
+        layer.reason = f"auto_pad {auto_pad.as_string()}"
+    elif len(node.inputs) > 2 and node.inputs[2] is not None and _constant(node.inputs[2]) is None:
+        layer.reason = "its bias is no constant"
+    elif weight.dtype != np.float32:
+        layer.reason = f"its weight is {weight.dtype}"
+    elif np.count_nonzero(weight) > MAX_STORED * weight.size:
+        layer.reason = f"only {1 - layer.density:.0%} of its weights are zero"
+    if layer.reason or weight is None:
+        return None
+    group = node.attributes.get_int("group", 1)
+    try:
+        packed = pack(weight, find_layout(weight, group), group)
+    except OperatorError as error:
+        layer.reason = str(error)
+        return None
+    if packed.stored > MAX_STORED * weight.size:
+        layer.reason = f"its zeros form no patterns: stored, {packed.stored / weight.size:.0%} of it would remain"
+        return None
+    check(packed)
+    return packed
+
+
+def _replace(graph: ir.Graph, node: ir.Node, packed: Packed, layer: Layer) -> None:
+    """Put a PatternConv in the place of `node` and complete its row."""
+    layer.op, layer.block, layer.patterns, layer.entries = NAME, packed.block, len(packed.pool), packed.entries
+    layer.stored, layer.packed_bytes = packed.stored, packed.nbytes
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    values = [node.inputs[0]]
+    for name in CONSTANTS:
+        if name == "B" and bias is not None:
+            values.append(bias)
+            continue
+        array = np.zeros(packed.out_channels, np.float32) if name == "B" else getattr(packed, name)
+        tensor = ir.tensor(array, name=f"{layer.name}.{name}")
+        value = ir.Value(name=tensor.name, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+        graph.register_initializer(value)
+        values.append(value)
+    geometry = {name: tuple(node.attributes.get_ints(name, default)) for name, default in _DEFAULTS.items()}
+    replacement = ir.Node(
+        DOMAIN,
+        NAME,
+        values,
+        ir.convenience.convert_attributes(attributes(packed, **geometry)),  # type: ignore[arg-type]
+        name=layer.name,
+    )
+    weight = node.inputs[1]
+    ir.convenience.replace_nodes_and_values(graph, node, [node], [replacement], node.outputs, replacement.outputs)
+    if weight is not None and weight.name in graph.initializers:
+        del graph.initializers[weight.name]

@@ -1,0 +1,179 @@
+"""Whole PatternConv cases: any shape and attribute that the operator allows, with values from a seed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cct import operator
+from cct.patterns import Packed, check
+
+EPS = 2.0**-23
+CLIPS = {"none": (-math.inf, math.inf), "relu": (0.0, math.inf), "clip": (-0.25, 1.5)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of the operator: input, packed weights, bias, residual and attributes."""
+
+    x: NDArray[np.float32]
+    packed: Packed
+    bias: NDArray[np.float32]
+    z: NDArray[np.float32] | None
+    geometry: dict[str, tuple[int, ...]]
+    act: str
+
+    @property
+    def clip(self) -> dict[str, float]:
+        return dict(zip(("clip_min", "clip_max"), CLIPS[self.act], strict=True))
+
+    def expected(self) -> NDArray[np.float64]:
+        return operator.reference(self.x, self.packed, self.bias, self.z, **self.geometry, **self.clip)
+
+    def bound(self, factor: float = 8 * EPS) -> NDArray[np.float64]:
+        """factor * (conv(|X|, |W|) + |B| + |Z|), the error that a float32 routine may make."""
+        packed = replace(self.packed, W=abs(self.packed.W))
+        z = None if self.z is None else abs(self.z)
+        return factor * operator.reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
+
+    @property
+    def products(self) -> int:
+        """Products that a single output may sum: n of the bound for constant and positive data."""
+        p = self.packed
+        return p.in_channels // p.group * p.kernel_shape[0] * p.kernel_shape[1]
+
+    def feeds(self) -> dict[str, NDArray[np.float32]]:
+        return {"X": self.x} if self.z is None else {"X": self.x, "Z": self.z}
+
+    def model(self) -> onnx.ModelProto:
+        """A model of this one node, with its function."""
+        variant = self.act + ("" if self.z is None else "_add")
+        helper = onnx.helper
+        inputs = ["X", *operator.CONSTANTS, *([] if self.z is None else ["Z"])]
+        attributes = operator.attributes(self.packed, **self.geometry, **self.clip)  # type: ignore[arg-type]
+        node = helper.make_node(operator.NAME, inputs, ["Y"], domain=operator.DOMAIN, overload=variant, **attributes)
+        arrays = {n: self.bias if n == "B" else getattr(self.packed, n) for n in operator.CONSTANTS}
+        graph = helper.make_graph(
+            [node],
+            "case",
+            [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, a.shape) for n, a in self.feeds().items()],
+            [helper.make_tensor_value_info("Y", onnx.TensorProto.FLOAT, self.expected().shape)],
+            [onnx.numpy_helper.from_array(a, n) for n, a in arrays.items()],
+        )
+        return helper.make_model(
+            graph,
+            functions=[ir.serde.serialize_function(operator.function(variant))],
+            opset_imports=[helper.make_opsetid("", operator.OPSET), helper.make_opsetid("cct", operator.VERSION)],
+            ir_version=operator.IR_VERSION,
+        )
+
+
+def draw_packed(
+    rng: np.random.Generator,
+    *,
+    out_channels: int,
+    in_channels: int,
+    group: int = 1,
+    kernel: tuple[int, int] = (3, 3),
+    entries: int = 4,
+    patterns: int = 8,
+    block: tuple[int, int] = (4, 1),
+    keep: float = 0.5,
+) -> Packed:
+    """Random packed weights, normal values: permuted orders, padding anywhere, kernels of several patterns."""
+    taps = kernel[0] * kernel[1]
+    every = list(itertools.islice(itertools.combinations(rng.permutation(taps).tolist(), entries), 500))
+    chosen = rng.choice(len(every), min(patterns, len(every)), replace=False)
+    pool = np.array([sorted(every[i]) for i in chosen], np.int64)
+    orders, blocks = [], []
+    for channels, size in ((out_channels, block[0]), (in_channels, block[1])):
+        count = -(-(channels // group) // size)
+        blocks.append(count)
+        places = np.full((group, count * size), -1, np.int32)
+        for g in range(group):
+            at = rng.permutation(count * size)[: channels // group]
+            places[g, at] = rng.permutation(channels // group) + g * (channels // group)
+        orders.append(places)
+    rows = []
+    for f, c in itertools.product(range(group * blocks[0]), range(blocks[1])):
+        used: set[int] = set()
+        if rng.random() < keep:
+            for p in rng.permutation(len(pool))[: 1 + rng.integers(2)].tolist():
+                if not used & set(pool[p].tolist()):
+                    used |= set(pool[p].tolist())
+                    rows.append((f, c, p))
+    filters, channels, ids = np.array(sorted(rows), np.int32).reshape(-1, 3).T
+    weights = rng.standard_normal((len(rows), block[1], entries, block[0])).astype(np.float32)
+    order, in_order = (places.reshape(-1) for places in orders)
+    weights[np.broadcast_to((order.reshape(-1, block[0])[filters] < 0)[:, None, None, :], weights.shape)] = 0
+    inputs = in_order.reshape(-1, block[1])[filters // blocks[0] * blocks[1] + channels]
+    weights[np.broadcast_to((inputs < 0)[:, :, None, None], weights.shape)] = 0
+    packed = Packed(
+        W=weights.reshape(-1, block[1] * entries, block[0]),
+        filters=np.ascontiguousarray(filters),
+        channels=np.ascontiguousarray(channels),
+        patterns=ids.astype(np.uint8),
+        order=order,
+        in_order=in_order,
+        pool=pool,
+        block=block,
+        kernel_shape=kernel,
+        group=group,
+        in_channels=in_channels,
+        out_channels=out_channels,
+    )
+    check(packed)
+    return packed
+
+
+@st.composite
+def cases(draw: st.DrawFn, max_size: int = 24) -> Case:
+    """Hypothesis chooses shapes, attributes, masks and a seed; values are normal from the seed."""
+    kernel = draw(st.sampled_from([(3, 3), (3, 3), (3, 3), (1, 1), (1, 1), (5, 5), (2, 3), (1, 7)]))
+    group = draw(st.integers(1, 3))
+    strides = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    dilations = draw(st.tuples(st.integers(1, 2), st.integers(1, 3)))
+    pads = draw(st.tuples(*[st.integers(0, 3)] * 4))
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    low = [max(1, reach[i] - pads[i] - pads[i + 2]) for i in range(2)]
+    size = [draw(st.integers(a, max(a, max_size))) for a in low]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    packed = draw_packed(
+        rng,
+        out_channels=group * draw(st.integers(1, 13)),
+        in_channels=group * draw(st.integers(1, 6)),
+        group=group,
+        kernel=kernel,
+        entries=draw(st.integers(1, kernel[0] * kernel[1])),
+        patterns=draw(st.integers(1, 12)),
+        block=draw(st.tuples(st.sampled_from([1, 2, 3, 4, 4, 8]), st.sampled_from([1, 1, 2, 3]))),
+        keep=draw(st.sampled_from([0.0, 0.3, 0.7, 1.0])),
+    )
+    n, act, residual = draw(st.integers(1, 3)), draw(st.sampled_from(list(CLIPS))), draw(st.booleans())
+    geometry = {"strides": strides, "pads": pads, "dilations": dilations}
+    return draw_values(rng, packed, (n, packed.in_channels, *size), geometry, act, residual)
+
+
+def draw_values(
+    rng: np.random.Generator,
+    packed: Packed,
+    shape: tuple[int, ...],
+    geometry: dict[str, Any],
+    act: str = "none",
+    residual: bool = False,
+) -> Case:
+    """A case with normal X, B and Z."""
+    x = rng.standard_normal(shape).astype(np.float32)
+    bias = rng.standard_normal(packed.out_channels).astype(np.float32)
+    case = Case(x, packed, bias, None, geometry, act)
+    if residual:
+        case = replace(case, z=rng.standard_normal(case.expected().shape).astype(np.float32))
+    return case
