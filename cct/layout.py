@@ -81,6 +81,8 @@ def _arrange(rows: Mask, size: int) -> tuple[list[list[int]], int]:
     runs = np.split(by_kind, np.flatnonzero(np.diff(kind.reshape(-1)[by_kind])) + 1)
     blocks = [run[i : i + size].tolist() for run in runs for i in range(0, len(run) // size * size, size)]
     left = np.array([r for run in runs for r in run[len(run) // size * size :]], np.int64)
+    used = rows.any(1)
+    left = left[np.argsort(~used[left], kind="stable")]  # rows of zeros last: they join whoever lacks a channel
     if len(left):
         common = rows[left].astype(np.float32)
         common = common @ common.T
@@ -94,7 +96,6 @@ def _arrange(rows: Mask, size: int) -> tuple[list[list[int]], int]:
             free[near] = False
             blocks.append(left[near].tolist())
     blocks.sort(key=lambda b: (len(b) < size, min(b)))  # the short block, if any, is the last
-    used = rows.any(1)
     waste = sum(int(rows[b].any(0).sum()) * int(used[b].sum()) - int(rows[b].sum()) for b in blocks)
     return [sorted(b) + [-1] * (size - len(b)) for b in blocks], waste
 
