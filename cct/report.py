@@ -1,10 +1,13 @@
-"""What was done to a model: one row a convolution, and the figures over them."""
+"""What was done to a model: one row a convolution, the figures over them, as text and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+VERSION = 1  # of the JSON
 
 
 @dataclass
@@ -37,16 +40,120 @@ class Layer:
     reason: str = ""
 
     @property
-    def packed(self) -> bool:
-        """Whether it is a PatternConv."""
-        return not self.reason
-
-    @property
     def density(self) -> float:
         """Kept weights / weights."""
         return self.kept / self.weights if self.weights else 1.0
 
 
-def as_json(layers: Sequence[Layer]) -> list[dict[str, Any]]:
-    """The rows as plain values."""
-    return [{**asdict(layer), "density": round(layer.density, 6)} for layer in layers]
+@dataclass(frozen=True)
+class Speed:
+    """Dense and packed model in one run, interleaved; medians in milliseconds for one image.
+
+    Attributes:
+        low, high: first and last decile of the ratio's two sides are not paired; these are packed milliseconds.
+    """
+
+    threads: int
+    dense: float
+    packed: float
+    low: float
+    high: float
+    runs: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster the packed model is."""
+        return self.dense / self.packed
+
+
+@dataclass
+class Report:
+    """Everything that `cct compress` knows of its result.
+
+    Attributes:
+        source: file name, sha256 and arch of what was given.
+        data: name and number of images of the training and validation split.
+        recipe: every knob.
+        accuracy: percent on the validation images: "baseline", and "compressed" measured on the ONNX file.
+        prunable: names of the layers that compression counts.
+        parity: leg -> max|a - b| / max|b| of the library against it.
+        proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
+        bytes: of the files: "dense" and "packed".
+        seconds: of the training.
+        failed: gates that failed, a line each.
+    """
+
+    source: dict[str, str]
+    data: dict[str, Any]
+    recipe: dict[str, Any]
+    accuracy: dict[str, float]
+    layers: list[Layer]
+    prunable: list[str]
+    parity: dict[str, float]
+    provider: str
+    proven: int
+    bytes: dict[str, int]
+    speed: list[Speed]
+    machine: str
+    seconds: float
+    failed: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+    @property
+    def drop(self) -> float:
+        """Accuracy lost, in points."""
+        return self.accuracy["baseline"] - self.accuracy["compressed"]
+
+    def compression(self) -> dict[str, float]:
+        """Weights / kept weights over the prunable and over all convolutions, of the file, and in multiply-adds."""
+        prunable = [layer for layer in self.layers if layer.name in set(self.prunable)]
+        macs = sum(layer.macs for layer in self.layers)
+        return {
+            "prunable": _ratio(sum(p.weights for p in prunable), sum(p.kept for p in prunable)),
+            "convolutions": _ratio(sum(p.weights for p in self.layers), sum(p.kept for p in self.layers)),
+            "file": _ratio(self.bytes["dense"], self.bytes["packed"]),
+            "macs": _ratio(macs, sum(layer.macs * layer.density for layer in self.layers)),
+        }
+
+    def to_json(self) -> str:
+        """The whole report, versioned, in a fixed order."""
+        figures = {"drop": self.drop, "compression": self.compression(), "ratios": [s.ratio for s in self.speed]}
+        return json.dumps({"cct_report": VERSION, **asdict(self), **figures}, indent=2) + "\n"
+
+    def to_text(self) -> str:
+        """The report for a terminal."""
+        c, dense, packed = self.compression(), self.bytes["dense"] / 1e6, self.bytes["packed"] / 1e6
+        errors = ", ".join(f"{leg} {error:.1e}" for leg, error in self.parity.items())
+        lines = [
+            f"accuracy     {self.accuracy['baseline']:.2f} % -> {self.accuracy['compressed']:.2f} % "
+            f"on {self.data['val']} images of {self.data['name']}: drop {self.drop:.2f} points",
+            f"compression  {c['prunable']:.2f}x over {len(self.prunable)} prunable convolutions, "
+            f"{c['convolutions']:.2f}x over all, {c['macs']:.2f}x in multiply-adds",
+            f"file         {dense:.2f} MB dense -> {packed:.2f} MB: {c['file']:.2f}x",
+            f"parity       library against {errors}",
+            f"proof        {self.proven} PatternConv ran on {self.provider}",
+        ]
+        lines += [
+            f"speed        {s.threads} thread{'s' * (s.threads > 1)}: {s.dense:.2f} ms dense -> {s.packed:.2f} ms: "
+            f"{s.ratio:.2f}x (medians of {s.runs} interleaved runs)"
+            for s in self.speed
+        ]
+        lines += [f"machine      {self.machine}", f"training     {self.seconds:.0f} s", "", layer_table(self.layers)]
+        lines += [f"wrote        {', '.join(self.outputs)}"] if self.outputs else []
+        lines += [f"FAILED       {failure}" for failure in self.failed]
+        return "\n".join(lines)
+
+
+def layer_table(layers: Iterable[Layer]) -> str:
+    """One line a convolution: what it became, or why it stayed dense."""
+    rows = [("layer", "weight", "density", "stored as")]
+    for layer in layers:
+        form = f"{layer.block[0]}x{layer.block[1]}, {layer.patterns} patterns of {layer.entries}"
+        shape = "x".join(map(str, layer.shape))
+        rows.append((layer.name, shape, f"{layer.density:.3f}", f"dense: {layer.reason}" if layer.reason else form))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return "".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) + "\n" for row in rows)
+
+
+def _ratio(whole: float, part: float) -> float:
+    return round(whole / part, 4) if part else 1.0

@@ -1,0 +1,5 @@
+"""`python -m cct`."""
+
+from cct.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""The command line; `main` owns the exit codes.
+
+0 done or passed, 1 a gate that failed, 2 everything else, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+import cct
+from cct.commands.compress import compress
+from cct.commands.validate import validate
+from cct.errors import CctError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(cct.__version__, prog_name="cct")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Prune a CNN while you fine-tune it, export one ONNX file, run it several times faster in ONNX Runtime."""
+
+
+cli.add_command(compress)
+cli.add_command(validate)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = cli.main(args=given, prog_name="cct", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted", err=True)
+        code = 130
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        click.echo(f"Error: {_line(error)}", err=True)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _line(error: Exception) -> str:
+    """One line: what is wrong, where, what to do."""
+    if isinstance(error, click.ClickException):
+        return " ".join(error.format_message().split())
+    if isinstance(error, CctError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory: give a smaller --batch-size"
+    kind = f"{type(error).__name__}: {error}".split("\n")[0]
+    return f"{kind} (a bug in cct; `cct --debug ...` shows where: please report it)"

@@ -1,0 +1,158 @@
+"""`compress`: the only list of the steps from a checkpoint to a checked ONNX file."""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from cct import validate
+from cct.bench import compare, machine
+from cct.checkpoint import LoadedModel, load_model, save_checkpoint
+from cct.clicktrain import ClickTrain
+from cct.data import Data, load_data
+from cct.errors import CctError, DataError
+from cct.exporter import export
+from cct.recipe import Recipe
+from cct.report import Report, Speed
+from cct.runtime import PROVIDERS, session
+from cct.train import evaluate, fine_tune, total_steps
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The three files of a run: MODEL.onnx, and beside it MODEL.pt and MODEL.report.json."""
+
+    onnx: Path
+    checkpoint: Path
+    report: Path
+
+    @classmethod
+    def beside(cls, path: Path) -> Outputs:
+        """Name the files after the ONNX file.
+
+        Raises:
+            CctError: the folder is missing or not writable, or the name has no .onnx.
+        """
+        if path.suffix != ".onnx":
+            raise CctError(f"--output {path}: give a name that ends in .onnx")
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            raise CctError(f"--output {path}: {path.parent} is no folder that can be written to")
+        return cls(path, path.with_suffix(".pt"), path.with_suffix(".report.json"))
+
+
+def compress(
+    model: Path,
+    output: Path,
+    *,
+    arch: str | None,
+    data: str,
+    recipe: Recipe,
+    max_drop: float | None = None,
+) -> Report:
+    """Prune the model by patterns while it is fine-tuned, export it, check and measure the file, write all of it.
+
+    Raises:
+        CctError: the input can't be used; nothing is written. A failed `max_drop` is no error: see `Report.failed`.
+    """
+    outputs = Outputs.beside(output)
+    loaded = load_model(model, arch)
+    if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model):
+        raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
+    images = load_data(data, mean=loaded.mean, std=loaded.std, size=loaded.size)
+    baseline = _baseline_accuracy(loaded, images)
+
+    teacher = copy.deepcopy(loaded.module) if recipe.distillation else None
+    pruner = ClickTrain(loaded.module, recipe, total_steps(images, recipe)) if recipe.compression > 1 else None
+    start = time.monotonic()
+    fine_tune(loaded.module, images, recipe, pruner, teacher)
+    seconds = time.monotonic() - start
+
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".cct-") as folder:
+        made = Outputs.beside(Path(folder) / output.name)
+        dense = Path(folder) / "dense.onnx"
+        example = images.example()
+        layers = export(loaded.module, example, made.onnx, metadata=_metadata(loaded, images, recipe))
+        export(loaded.module, example, dense, pack=False)
+        few = next(iter(images.batches("val", validate.PARITY_IMAGES)))[0].numpy()
+        accuracy = {"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)}
+        report = Report(
+            source={"file": model.name, "sha256": loaded.sha256, "arch": loaded.arch},
+            data={"name": images.name, "train": len(images.train), "val": len(images.val)},
+            recipe=asdict(recipe),
+            accuracy=accuracy,
+            layers=layers,
+            prunable=pruner.pruned if pruner else [],
+            parity=validate.parity(made.onnx, few, loaded.module),
+            provider=PROVIDERS["cpu"],
+            proven=validate.proof(made.onnx, few),
+            bytes={"dense": dense.stat().st_size, "packed": made.onnx.stat().st_size},
+            speed=measure(dense, made.onnx),
+            machine=machine(),
+            seconds=round(seconds, 1),
+            outputs=[str(p) for p in (outputs.onnx, outputs.checkpoint, outputs.report)],
+        )
+        report.failed = validate.failures(report.drop, [], max_drop, None)
+        save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)
+        made.report.write_text(report.to_json())
+        for source, target in zip(_files(made), _files(outputs), strict=True):
+            os.replace(source, target)
+    return report
+
+
+def measure(dense: Path, packed: Path, rounds: int = 20) -> list[Speed]:
+    """Dense against packed, with one thread and with as many as there are cores."""
+    speed = []
+    for threads in sorted({1, len(os.sched_getaffinity(0))}):
+        times = compare({"dense": dense, "packed": packed}, threads=threads, rounds=rounds)
+        ours = times["packed"]
+        speed.append(Speed(threads, times["dense"].median, ours.median, ours.low, ours.high, ours.runs))
+    return speed
+
+
+def _files(outputs: Outputs) -> tuple[Path, Path, Path]:
+    return outputs.onnx, outputs.checkpoint, outputs.report
+
+
+def _baseline_accuracy(loaded: LoadedModel, images: Data) -> float:
+    """Accuracy before anything is done; refuses a model that does not fit the data."""
+    classes = len(images.classes)
+    try:
+        with torch.no_grad():
+            logits = loaded.module(images.example())
+    except RuntimeError as error:
+        line = str(error).split("\n")[0]
+        raise DataError(
+            f"the model does not take the images of {images.name} ({line}): check channels and size"
+        ) from error
+    if logits.ndim != 2 or logits.shape[1] != classes:
+        raise DataError(
+            f"the model answers {tuple(logits.shape[1:])}, {images.name} has {classes} classes: they must agree"
+        )
+    accuracy = evaluate(loaded.module, images)
+    if accuracy < 150 / classes:
+        raise DataError(
+            f"the model gets {accuracy:.1f} % of {images.name} right, near chance ({100 / classes:.1f} %): "
+            "check the order of the classes, the normalization (mean, std) and the image size"
+        )
+    return accuracy
+
+
+def _metadata(loaded: LoadedModel, images: Data, recipe: Recipe) -> dict[str, str]:
+    """What the ONNX file says of itself, beside its version."""
+    return {
+        "source_sha256": loaded.sha256,
+        "recipe": recipe.to_toml(),
+        "seed": str(recipe.seed),
+        "compression": f"{recipe.compression:g}",
+        "input": "normalized NCHW",
+        "mean": " ".join(f"{v:g}" for v in images.mean),
+        "std": " ".join(f"{v:g}" for v in images.std),
+        "size": " ".join(map(str, images.size)),
+        "classes": "\n".join(images.classes),
+    }
