@@ -99,12 +99,7 @@ def _to_graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> ir.
     training = module.training
     module.eval()
     try:
-        # torch takes an example of one image for a fixed batch of one.
-        several = tuple(torch.cat([t, t]) if t.ndim == 4 and len(t) == 1 else t for t in example)
-        batch = tuple({0: torch.export.Dim.AUTO} if t.ndim == 4 else {} for t in example)
-        model = _torch_export(module, several, batch)
-        if any(isinstance(i.shape[0], int) for i in model.graph.inputs if i.shape is not None and len(i.shape) == 4):
-            model = _torch_export(module, example, None)  # the module fixes its batch size: then the example's own
+        model = _with_free_batch(module, example) or _torch_export(module, example, None)
     finally:
         module.train(training)
     graph = model.graph
@@ -113,6 +108,20 @@ def _to_graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> ir.
     if len(graph.outputs) == 1:
         graph.outputs[0].name = "output"
     return model
+
+
+def _with_free_batch(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> ir.Model | None:
+    """The module for any number of images; None when it fixes that number itself."""
+    # From an example of one image torch concludes that the batch is one.
+    several = tuple(torch.cat([t, t]) if t.ndim == 4 and len(t) == 1 else t for t in example)
+    try:
+        model = _torch_export(
+            module, several, tuple({0: torch.export.Dim.AUTO} if t.ndim == 4 else {} for t in example)
+        )
+    except UnsupportedModel:
+        return None
+    free = [not isinstance(i.shape[0], int) for i in model.graph.inputs if i.shape is not None and len(i.shape) == 4]
+    return model if all(free) else None
 
 
 def _torch_export(

@@ -47,8 +47,10 @@ def agree(case, leg, factor=8 * EPS):
 
 @pytest.mark.parametrize("leg", LEGS)
 def test_every_case_agrees(leg):
-    @settings(max_examples=40 if leg == "onnx.reference" else 150, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(cases(max_size=8 if leg == "onnx.reference" else 24))
+    slow = leg == "onnx.reference"
+
+    @settings(max_examples=40 if slow else 150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(cases(max_size=8 if slow else 24))
     def check(case):
         agree(case, leg)
 
@@ -91,7 +93,8 @@ def test_eight_threads_on_one_session_agree_with_one():
         for axis in (0, 2, 3):
             value.type.tensor_type.shape.dim[axis].dim_param = f"{value.name}{axis}"
     session = cct.session(model.SerializeToString(), threads=2)
-    images = [rng.standard_normal((n, 16, h, w)).astype(np.float32) for n, h, w in [(1, 20, 20), (2, 9, 31), (1, 56, 7)]]
+    shapes = [(1, 16, 20, 20), (2, 16, 9, 31), (1, 16, 56, 7)]
+    images = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
     alone = [session.run(None, {"X": x})[0] for x in images]
 
     def many(thread: int) -> bool:
