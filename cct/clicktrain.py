@@ -1,0 +1,258 @@
+"""ClickTrain (ICS'21, doi 10.1145/3447818.3459988): prune by patterns while training, in anybody's loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cct.errors import CctError, RecipeError, UnsupportedModel
+from cct.passes.importance import magnitude, taylor
+from cct.passes.lasso import lasso
+from cct.passes.plan_masks import Plan, plan_masks
+from cct.passes.prunable import prunable
+from cct.recipe import Recipe
+
+_RAMP_STAGES = 64  # times that the ramp takes blocks away
+_TOLERANCE = 0.01  # of the compression that was asked for
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """What became of one convolution.
+
+    Attributes:
+        name: of the module.
+        shape: of its weight.
+        weights: number of weights.
+        kept: number of weights that the masks keep.
+        kernels: number of kernels.
+        kept_kernels: number of kernels of which something is kept.
+        reason: why it was not pruned, None if it was.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    weights: int
+    kept: int
+    kernels: int
+    kept_kernels: int
+    reason: str | None
+
+    @property
+    def density(self) -> float:
+        """Kept weights / weights."""
+        return self.kept / self.weights
+
+
+class ClickTrain:
+    """Choose patterns and connectivity, ease out what goes, cut it, and keep it cut.
+
+    The schedule and the choices are those of the recipe. All decisions follow from weights and gradients alone: in
+    distributed training every process comes to the same masks.
+
+    Example:
+        pruner = ClickTrain(model, recipe, total_steps=len(loader) * epochs)
+        loss = criterion(model(x), y) + pruner.penalty()
+        loss.backward(); optimizer.step(); pruner.step()
+        pruner.finish()
+
+    Args:
+        module: the network; its weights are changed in place, its shapes never. Move it to its device first.
+        recipe: what to do.
+        total_steps: optimizer steps of the whole run; 0 prunes at once.
+
+    Raises:
+        UnsupportedModel: nothing can be pruned, or the asked compression cannot be reached.
+        RecipeError: the recipe names a layer that does not exist, or needs more steps than there are.
+    """
+
+    def __init__(self, module: nn.Module, recipe: Recipe, total_steps: int) -> None:
+        self.recipe = recipe
+        self.plan: Plan | None = None
+        self._convolutions = {n: m for n, m in module.named_modules() if isinstance(m, nn.modules.conv._ConvNd)}
+        self._reasons = prunable(module, recipe.include, recipe.exclude)
+        self._done = 0
+        self._choose_step = round(recipe.choose_at * total_steps)
+        self._cut_step = round(recipe.cut_at * total_steps)
+        self._masks: list[Tensor] = []  # 1 where a weight stays, one per entry of `_weights`
+        self._weights: dict[str, nn.Parameter] = {}
+        if recipe.compression == 1:
+            return
+        self._weights = {name: self._convolutions[name].weight for name, why in self._reasons.items() if why is None}
+        if not self._weights:
+            reasons = "; ".join(f"{name}: {why}" for name, why in list(self._reasons.items())[:3])
+            raise UnsupportedModel(f"the network has no convolution that may be pruned ({reasons or 'it has none'})")
+        self._total = sum(weight.numel() for weight in self._weights.values())
+        self._scores = {name: torch.zeros_like(w, requires_grad=False) for name, w in self._weights.items()}
+        if recipe.importance == "taylor":
+            self._choose_step += recipe.importance_batches
+            self._cut_step = max(self._cut_step, self._choose_step)
+            if self._choose_step > total_steps:
+                raise RecipeError(
+                    f'importance "taylor" needs {self._choose_step} training steps, the run has {total_steps}: '
+                    "train longer, or use magnitude"
+                )
+        if self._choose_step == 0:
+            self._choose()
+
+    @property
+    def cut(self) -> bool:
+        """Whether all that goes has been cut, so that only fine-tuning is left."""
+        return not self._weights or (self.plan is not None and self._done >= self._cut_step)
+
+    @property
+    def compression(self) -> float:
+        """Weights / weights that the masks keep, over the prunable convolutions, now."""
+        if not self._masks:
+            return 1.0
+        return self._total / sum(int(mask.sum()) for mask in self._masks)
+
+    def penalty(self) -> Tensor:
+        """The recipe's group lasso on what will be cut: a scalar to add to the loss, 0 when there is none."""
+        device = next(iter(self._convolutions.values())).weight.device
+        if self.recipe.lasso == 0 or self.plan is None or self.cut:
+            return torch.zeros((), device=device)
+        terms = [
+            lasso(weight, pattern, mask.amax((2, 3)))
+            for weight, pattern, mask in zip(self._weights.values(), self._patterns, self._masks, strict=True)
+        ]
+        return self.recipe.lasso * torch.stack(terms).sum()
+
+    def step(self) -> None:
+        """Do what is due after an optimizer step, before gradients are cleared.
+
+        Raises:
+            CctError: "taylor" found no gradients.
+        """
+        if not self._weights:
+            return
+        self._done += 1
+        if self.plan is None:
+            self._observe()
+        elif self.recipe.easing == "ramp":
+            self._apply()
+            due = (self._done - self._choose_step) % self._stride == 0 or self._done == self._cut_step
+            if self._done <= self._cut_step and due:
+                self._thin_out()
+        elif self.cut:
+            self._apply()
+
+    def finish(self) -> None:
+        """Cut what is still to go; every pruned weight is exactly 0 afterwards.
+
+        Raises:
+            CctError: training ended before "taylor" had seen its gradients.
+        """
+        if not self._weights:
+            return
+        if self.plan is None:
+            if self.recipe.importance == "taylor":
+                raise CctError("finish() came before the patterns were chosen: call step() after each optimizer step")
+            self._choose()
+        if not self.cut:
+            self._done = self._cut_step
+            if self.recipe.easing == "ramp":
+                self._thin_out()
+        self._apply()
+
+    def summary(self) -> list[LayerSummary]:
+        """One row per convolution, in the network's order."""
+        masks = dict(zip(self._weights, self._masks, strict=False))
+        rows = []
+        for name, convolution in self._convolutions.items():
+            weight = convolution.weight
+            mask = masks.get(name, torch.ones_like(weight, requires_grad=False))
+            rows.append(
+                LayerSummary(
+                    name=name,
+                    shape=tuple(weight.shape),
+                    weights=weight.numel(),
+                    kept=int(mask.sum()),
+                    kernels=weight.shape[0] * weight.shape[1],
+                    kept_kernels=int(mask.flatten(2).any(2).sum()),
+                    reason=self._reasons[name] or (None if self._weights else "compression 1"),
+                )
+            )
+        return rows
+
+    def _observe(self) -> None:
+        """Collect importance where it needs gradients; choose when that is done."""
+        first = self._choose_step - self.recipe.importance_batches
+        if self.recipe.importance == "taylor" and self._done > first:
+            for name, weight in self._weights.items():
+                if weight.grad is None:
+                    raise CctError(f"{name} has no gradient: call step() after optimizer.step(), before zero_grad()")
+                self._scores[name] += taylor(weight, weight.grad)
+        if self._done == self._choose_step:
+            self._choose()
+
+    def _choose(self) -> None:
+        """Plan pool, blocks and patterns, and begin what the recipe's easing says."""
+        recipe = self.recipe
+        groups = {name: self._convolutions[name].groups for name in self._weights}
+        self.plan = plan_masks(self._importance(), groups, recipe)
+        self._choose_step = self._done
+        self._stride = max(1, (self._cut_step - self._choose_step) // _RAMP_STAGES)
+        everything = {name: torch.ones_like(layer.sizes) for name, layer in self.plan.layers.items()}
+        self._patterns = self._spread(everything)
+        self._with_patterns = sum(int(layer.sizes.sum()) for layer in self.plan.layers.values())
+        self._masks = self._spread(self._connectivity(self._final_budget))
+        self._check()
+        if recipe.easing == "ramp":
+            self._masks = self._patterns
+            self._apply()
+            self._thin_out()
+        elif self.cut:
+            self._apply()
+
+    @property
+    def _final_budget(self) -> int:
+        return round(self._total / self.recipe.compression)
+
+    def _importance(self) -> dict[str, Tensor]:
+        """(O, C/group, kh*kw) per layer; magnitude as of now, gradients as collected."""
+        if self.recipe.importance == "magnitude":
+            return {name: magnitude(weight).flatten(2) for name, weight in self._weights.items()}
+        return {name: score.flatten(2) for name, score in self._scores.items()}
+
+    def _connectivity(self, budget: int) -> dict[str, Tensor]:
+        assert self.plan is not None
+        return self.plan.connectivity(self._importance(), budget, self.recipe)
+
+    def _spread(self, connectivity: dict[str, Tensor]) -> list[Tensor]:
+        assert self.plan is not None
+        return [
+            self.plan.mask(name, connectivity[name]).view_as(weight).contiguous(memory_format=_format(weight))
+            for name, weight in self._weights.items()
+        ]
+
+    def _thin_out(self) -> None:
+        """Take away the blocks that the cubic ramp has no more room for (Zhu & Gupta 2018)."""
+        length = self._cut_step - self._choose_step
+        left = (1 - (self._done - self._choose_step) / length) ** 3 if length else 0.0
+        budget = self._final_budget + (self._with_patterns - self._final_budget) * left
+        self._masks = self._spread(self._connectivity(round(budget)))
+        self._apply()
+
+    @torch.no_grad()
+    def _apply(self) -> None:
+        torch._foreach_mul_(list(self._weights.values()), self._masks)
+
+    def _check(self) -> None:
+        """Make sure that blocks are fine enough for the asked compression."""
+        assert self.plan is not None
+        asked = self.recipe.compression
+        if abs(self.compression / asked - 1) <= _TOLERANCE:
+            return
+        height, width = self.recipe.block
+        raise UnsupportedModel(
+            f"compression {asked:g} cannot be reached with blocks of {height}x{width}, which come to "
+            f"{self.compression:.3g}: ask for that, or take smaller blocks"
+        )
+
+
+def _format(weight: Tensor) -> torch.memory_format:
+    channels_last = weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format

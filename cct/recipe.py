@@ -1,0 +1,199 @@
+"""Every knob of a run: a frozen dataclass, read from and written to TOML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from cct.errors import RecipeError
+
+Pattern = tuple[int, ...]
+
+_CHOICES = {
+    "importance": ("magnitude", "taylor"),
+    "connectivity": ("uniform", "global", "normalized"),
+    "easing": ("ramp", "lasso"),
+    "grouping": ("swap", "none"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is pruned while it is fine-tuned. The defaults are what measured best.
+
+    Attributes:
+        compression: weights / kept weights over the prunable convolutions, at least 1. From 2.25 on, 3x3 kernels get
+            patterns; below, whole kernels go and nothing else; at 1 nothing is pruned.
+        block: output x input channels whose kernels share one pattern and one connectivity.
+        epochs: passes over the training images; 0 prunes without training.
+        learning_rate: of SGD at its peak; a cosine takes it to 0.
+        warmup: share of the steps in which the learning rate rises to its peak, 0..1.
+        momentum: of SGD, 0 up to but not including 1.
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: of SGD, on all parameters.
+        batch_size: images per step and process.
+        seed: of the order of images, crops, flips, and grouping.
+        importance: "magnitude" (w^2) or "taylor" ((w * dL/dw)^2, which needs `importance_batches` steps).
+        importance_batches: steps over which "taylor" is summed.
+        pool: where the patterns come from: "greedy" (what keeps most importance), "frequent" (most often a kernel's
+            best), or a list of patterns, each of 4 positions 0..8 (row-major).
+        pool_size: patterns in a generated pool, 1..126; 126 is all that keep 4 of 9.
+        connectivity: how blocks compete to stay: "uniform" (each layer keeps the same share), "global" (one ranking),
+            or "normalized" (one ranking after dividing each layer's scores by their mean).
+        floor: share of the mean share that every layer keeps in any case, 0..1 ("uniform" keeps it by itself).
+        grouping: "swap" puts like output channels into one block, "none" takes neighbours.
+        choose_at: when patterns are chosen, as a share of all steps, 0..1; 0 for a trained network, 1/3 from scratch.
+        cut_at: when the last weight is cut, likewise, not before `choose_at`.
+        easing: what happens between the two: "ramp" cuts to the patterns at once and takes blocks away step by step;
+            "lasso" leaves all weights, with a group lasso on those that will go, and cuts them at `cut_at`.
+        lasso: weight of the group lasso in the loss, 0 or more.
+        distillation: share of the loss that follows the baseline's answers, 0..1.
+        temperature: by which both answers' logits are divided in distillation, above 0.
+        mixup: alpha of mixup in the steps after the last cut, 0 for none.
+        include: convolutions to prune that would be left dense (names, or shell patterns such as "layer1.*").
+        exclude: convolutions to leave dense, likewise.
+    """
+
+    compression: float = 4.0
+    block: tuple[int, int] = (4, 1)
+    epochs: int = 3
+    learning_rate: float = 0.05
+    warmup: float = 0.0
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 1e-4
+    batch_size: int = 128
+    seed: int = 0
+    importance: str = "magnitude"
+    importance_batches: int = 1
+    pool: str | tuple[Pattern, ...] = "greedy"
+    pool_size: int = 126
+    connectivity: str = "global"
+    floor: float = 0.2
+    grouping: str = "swap"
+    choose_at: float = 0.0
+    cut_at: float = 0.5
+    easing: str = "ramp"
+    lasso: float = 0.0
+    distillation: float = 0.0
+    temperature: float = 4.0
+    mixup: float = 0.0
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = _plain(field.name, getattr(self, field.name), type(field.default))
+            object.__setattr__(self, field.name, value)
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise RecipeError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        _require(self.compression >= 1, "compression", self.compression, "1 or more")
+        _require(len(self.block) == 2 and min(self.block) >= 1, "block", self.block, "two whole numbers from 1")
+        for name in ("epochs", "seed", "learning_rate", "weight_decay", "lasso", "mixup"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("batch_size", "importance_batches"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("warmup", "floor", "choose_at", "cut_at", "distillation"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
+        _require(0 <= self.momentum < 1, "momentum", self.momentum, "from 0 to below 1")
+        _require(self.momentum > 0 or not self.nesterov, "momentum", 0, "above 0 when nesterov is true")
+        _require(self.temperature > 0, "temperature", self.temperature, "above 0")
+        _require(1 <= self.pool_size <= 126, "pool_size", self.pool_size, "between 1 and 126")
+        _require(self.cut_at >= self.choose_at, "cut_at", self.cut_at, f"choose_at ({self.choose_at}) or later")
+        _require(self.lasso == 0 or self.easing == "lasso", "lasso", self.lasso, '0 unless easing is "lasso"')
+        _check_pool(self.pool)
+
+    @classmethod
+    def from_toml(cls, text: str) -> Recipe:
+        """Read a recipe; what it does not name keeps its default.
+
+        Raises:
+            RecipeError: no TOML, an unknown knob, or a value that is not allowed.
+        """
+        try:
+            values = tomlkit.parse(text).unwrap()
+        except TOMLKitError as error:
+            raise RecipeError(f"the recipe is no TOML: {error}") from error
+        return cls.from_values(values)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Recipe:
+        """Make a recipe of plain values, as TOML and the command line give them.
+
+        Raises:
+            RecipeError: an unknown knob, or a value that is not allowed.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in names:
+                near = get_close_matches(name, names, n=1, cutoff=0) or names
+                raise RecipeError(f"a recipe has no knob {name!r}; the nearest is {near[0]}")
+        return cls(**values)
+
+    @classmethod
+    def named(cls, name: str) -> Recipe:
+        """One of the recipes that come with the tool, such as `clicktrain-paper`.
+
+        Raises:
+            RecipeError: there is no such recipe.
+        """
+        folder = files("cct").joinpath("recipes")
+        known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+        if name not in known:
+            raise RecipeError(f"there is no recipe {name!r}; the tool has {', '.join(known)}")
+        return cls.from_toml(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+    def to_toml(self) -> str:
+        """Write every knob, so that the text says all even if a default changes later."""
+        return tomlkit.dumps(asdict(self))
+
+
+def _require(holds: bool, name: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise RecipeError(f"{name} is {value}: it must be {wanted}")
+
+
+def _plain(name: str, value: Any, kind: type) -> Any:
+    """Bring a value from TOML or Python to the field's type; lists become tuples."""
+    if isinstance(value, list | tuple):
+        value = tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
+        if kind is not tuple and name != "pool":
+            raise RecipeError(f"{name} is a list: it must be {_KINDS[kind]}")
+        wanted = str if name in ("include", "exclude") else tuple if name == "pool" else int
+        if not all(type(item) is wanted for item in value):
+            raise RecipeError(f"{name} is {value}: each part must be {_KINDS[wanted]}")
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        raise RecipeError(f"{name} is {value!r}: it must be {_KINDS[kind]}")
+    return value
+
+
+_KINDS = {
+    bool: "true or false",
+    float: "a finite number",
+    int: "a whole number",
+    str: "a text",
+    tuple: "a list",
+}
+
+
+def _check_pool(pool: str | tuple[Pattern, ...]) -> None:
+    if isinstance(pool, str):
+        _require(pool in ("greedy", "frequent"), "pool", pool, "greedy, frequent, or a list of patterns")
+        return
+    _require(1 <= len(pool) <= 126 and len(set(pool)) == len(pool), "pool", len(pool), "1 to 126 different patterns")
+    for pattern in pool:
+        ascending = all(type(p) is int for p in pattern) and all(a < b for a, b in pairwise(pattern))
+        fits = ascending and len(pattern) == 4 and pattern[0] >= 0 and pattern[-1] <= 8
+        _require(fits, "pool", list(pattern), "patterns of 4 ascending positions 0..8")

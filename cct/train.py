@@ -1,0 +1,228 @@
+"""The training loop: SGD with a cosine, optional distillation from the baseline, on any device accelerate knows."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator, PartialState
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cct.clicktrain import ClickTrain
+from cct.data import Data
+from cct.errors import CctError, RecipeError
+from cct.recipe import Recipe
+
+_EVALUATION_BATCH = 250
+_SETTLING_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training images came to.
+
+    Attributes:
+        loss: mean over the steps.
+        seconds: time that it took.
+    """
+
+    loss: float
+    seconds: float
+
+
+def print_line(text: str) -> None:
+    """Write one line of progress to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def total_steps(data: Data, recipe: Recipe) -> int:
+    """Optimizer steps of the whole run, for `ClickTrain`."""
+    batches = len(data.batches("train", recipe.batch_size, torch.Generator()))
+    return math.ceil(batches / PartialState().num_processes) * recipe.epochs
+
+
+def fine_tune(
+    module: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    pruner: ClickTrain | None = None,
+    teacher: nn.Module | None = None,
+    log: Callable[[str], None] = print_line,
+) -> list[Epoch]:
+    """Train in place, on the device that the module is on, and leave the module pruned and in eval mode.
+
+    The same seed gives the same weights, bit for bit, on the same machine with the same number of threads. With 0 epochs
+    the statistics of batch normalization are measured anew and nothing else is learnt.
+
+    Args:
+        module: the network; already in the hands of `pruner`.
+        data: images and labels.
+        recipe: epochs, learning rate and the like.
+        pruner: prunes while training; None trains the dense network.
+        teacher: the baseline, in eval mode, for distillation.
+        log: takes one line per epoch.
+
+    Raises:
+        CctError: training diverged.
+        RecipeError: the recipe distils and there is no teacher.
+    """
+    if recipe.distillation > 0 and teacher is None:
+        raise RecipeError("distillation is above 0: it needs the baseline as teacher")
+    torch.manual_seed(recipe.seed)
+    history = []
+    if recipe.epochs == 0:
+        if pruner is not None:
+            pruner.finish()
+        settle_batchnorm(module, data, recipe)
+    else:
+        history = _train(module, data, recipe, pruner, teacher, log)
+        if pruner is not None:
+            pruner.finish()
+    module.eval()
+    return history
+
+
+def _train(
+    module: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    pruner: ClickTrain | None,
+    teacher: nn.Module | None,
+    log: Callable[[str], None],
+) -> list[Epoch]:
+    accelerator = Accelerator(cpu=next(module.parameters()).device.type == "cpu")
+    generator = torch.Generator().manual_seed(recipe.seed)
+    module.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        module.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+    )
+    batches = data.batches("train", recipe.batch_size, generator)
+    network, optimizer, batches = accelerator.prepare(module, optimizer, batches)
+    loss_of = _Loss(recipe, teacher, generator)
+    steps = len(batches) * recipe.epochs
+    network.train()
+    done = 0
+    history = []
+    with _bar(steps) as advance:
+        for epoch in range(recipe.epochs):
+            start, total = time.perf_counter(), torch.zeros((), device=accelerator.device)
+            for images, labels in batches:
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(recipe, done, steps)
+                mix = recipe.mixup > 0 and (pruner is None or pruner.cut)
+                loss = loss_of(network, images, labels, mix)
+                total += loss.detach()
+                accelerator.backward(loss if pruner is None else loss + pruner.penalty())
+                optimizer.step()
+                if pruner is not None:
+                    pruner.step()
+                optimizer.zero_grad()
+                done += 1
+                advance()
+            mean = total.item() / len(batches)
+            if not math.isfinite(mean):
+                raise CctError(f"training diverged in epoch {epoch + 1} (loss {mean}): lower the learning rate")
+            history.append(Epoch(mean, time.perf_counter() - start))
+            log(f"epoch {epoch + 1}/{recipe.epochs}: loss {mean:.3f}, {history[-1].seconds:.0f} s")
+    module.to(memory_format=torch.contiguous_format)
+    return history
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The rate of one step: a linear rise over the warmup, times a cosine from the peak to 0 (SGDR, Loshchilov 2017)."""
+    warmup = recipe.warmup * steps
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return recipe.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+class _Loss:
+    """Cross entropy on the labels, mixed with the teacher's answers and with other images as the recipe says."""
+
+    def __init__(self, recipe: Recipe, teacher: nn.Module | None, generator: torch.Generator) -> None:
+        self.recipe, self.generator = recipe, generator
+        self.teacher = None if recipe.distillation == 0 else teacher
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, mix: bool) -> Tensor:
+        if mix:  # Zhang et al. 2018
+            share = self._beta(self.recipe.mixup)
+            other = torch.randperm(len(images), generator=self.generator).to(images.device)
+            images = share * images + (1 - share) * images[other]
+            logits = network(images)
+            loss = share * F.cross_entropy(logits, labels) + (1 - share) * F.cross_entropy(logits, labels[other])
+        else:
+            logits = network(images)
+            loss = F.cross_entropy(logits, labels)
+        if self.teacher is None:
+            return loss
+        with torch.no_grad():
+            wanted = self.teacher(images)
+        # Hinton et al. 2015; the square of the temperature keeps the gradients' size
+        heat, weight = self.recipe.temperature, self.recipe.distillation
+        told = F.log_softmax(logits / heat, 1), F.log_softmax(wanted / heat, 1)
+        distance = F.kl_div(*told, log_target=True, reduction="batchmean") * heat**2
+        return (1 - weight) * loss + weight * distance
+
+    def _beta(self, alpha: float) -> float:
+        """One draw of Beta(alpha, alpha)."""
+        draws = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=self.generator)
+        return float(draws[0] / draws.sum())
+
+
+def settle_batchnorm(module: nn.Module, data: Data, recipe: Recipe) -> None:
+    """Measure the means and variances of batch normalization anew, as a plain average over training batches."""
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    device = next(module.parameters()).device
+    module.train()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    generator = torch.Generator().manual_seed(recipe.seed)
+    with torch.no_grad():
+        for count, (images, _) in enumerate(data.batches("train", recipe.batch_size, generator)):
+            if count == _SETTLING_BATCHES:
+                break
+            module(images.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    module.eval()
+
+
+@torch.no_grad()
+def predict(module: nn.Module, data: Data, split: str = "val") -> Tensor:
+    """Logits for every image of a split, in order: (N, classes) float32 on the CPU."""
+    device = next(module.parameters()).device
+    module.eval()
+    return torch.cat([module(images.to(device)).float().cpu() for images, _ in data.batches(split, _EVALUATION_BATCH)])
+
+
+def evaluate(module: nn.Module, data: Data) -> float:
+    """Share of the `val` images whose class is found, in percent."""
+    return 100 * (predict(module, data).argmax(1) == data.val.labels).double().mean().item()
+
+
+@contextmanager
+def _bar(steps: int) -> Iterator[Callable[[], object]]:
+    """A progress bar on a terminal; elsewhere the lines of the epochs are enough."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    columns = TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("training", total=steps)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,52 @@
+"""Connectivity: which blocks of kernels stay, so that the network keeps as many weights as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def choose_kernels(
+    scores: Mapping[str, Tensor], sizes: Mapping[str, Tensor], budget: int, uniform: bool, floor: float
+) -> dict[str, Tensor]:
+    """Keep the blocks that matter most per weight until `budget` weights are kept.
+
+    The last block is taken if that comes closer to the budget than leaving it.
+
+    Args:
+        scores: importance that each block of a layer would keep, (rows, columns).
+        sizes: weights that it would keep, int64 (rows, columns).
+        budget: weights to keep in all layers together.
+        uniform: whether every layer keeps the same share of its weights (ClickTrain); else one ranking over all layers.
+        floor: share of the mean share that every layer keeps in any case, 0..1; one block at least.
+
+    Returns:
+        bool (rows, columns) per layer, True where the block stays.
+    """
+    share = budget / sum(int(size.sum()) for size in sizes.values())
+    density = {name: score / sizes[name] for name, score in scores.items()}
+    least = 1.0 if uniform else floor
+    own = {name: _take(d, sizes[name], least * share * int(sizes[name].sum())) for name, d in density.items()}
+    if uniform:
+        return own
+    # What the floor protects stands before everything else, whatever its score.
+    ranked = torch.cat([torch.where(own[name], torch.inf, d).flatten().cpu() for name, d in density.items()])
+    kept = _take(ranked, torch.cat([sizes[name].flatten().cpu() for name in density]), budget)
+    parts = kept.split([d.numel() for d in density.values()])
+    return {name: part.view_as(d).to(d.device) for (name, d), part in zip(density.items(), parts, strict=True)}
+
+
+def _take(density: Tensor, sizes: Tensor, budget: float) -> Tensor:
+    """Mark the densest entries, as many as fit the budget best; one at least."""
+    order = density.flatten().sort(descending=True, stable=True).indices
+    filled = sizes.flatten()[order].cumsum(0)
+    count = int((filled <= budget).sum())
+    if count < len(filled):
+        below = budget - (float(filled[count - 1]) if count else 0.0)
+        if count == 0 or float(filled[count]) - budget < below:
+            count += 1
+    mask = torch.zeros(density.numel(), dtype=torch.bool, device=density.device)
+    mask[order[:count]] = True
+    return mask.view_as(density)
