@@ -67,9 +67,11 @@ def compare(
                 start = time.perf_counter()
                 run()
                 times[name].append((time.perf_counter() - start) * 1e3)
-    return {
-        name: Timing(*(float(np.quantile(t, q)) for q in (0.5, 0.1, 0.9)), runs=len(t)) for name, t in times.items()
-    }
+    timings = {}
+    for name, taken in times.items():
+        median, low, high = (float(q) for q in np.quantile(taken, (0.5, 0.1, 0.9)))
+        timings[name] = Timing(median, low, high, len(taken))
+    return timings
 
 
 def machine() -> str:

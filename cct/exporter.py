@@ -152,10 +152,10 @@ def _describe(model: ir.Model, metadata: Mapping[str, str]) -> None:
     model.producer_name, model.producer_version, model.ir_version = "cct", cct.__version__, IR_VERSION
     model.doc_string = None
     values = [*model.graph.inputs, *model.graph.initializers.values(), *(v for n in model.graph for v in n.outputs)]
-    for holder in (model, model.graph, *values):
-        holder.metadata_props.clear()
-    properties = {"version": cct.__version__, "minimum_onnxruntime": MINIMUM_RUNTIME, **metadata}
-    model.metadata_props.update({f"cct.{key}": value for key, value in properties.items()})
+    for properties in (model.metadata_props, model.graph.metadata_props, *(v.metadata_props for v in values)):
+        properties.clear()
+    stated = {"version": cct.__version__, "minimum_onnxruntime": MINIMUM_RUNTIME, **metadata}
+    model.metadata_props.update({f"cct.{key}": value for key, value in stated.items()})
     # "batch" for the free batch size, instead of the exporter's own symbol.
     first = model.graph.inputs[0].shape if model.graph.inputs else None
     batch = first[0] if first else None

@@ -81,7 +81,7 @@ def _arrange(rows: Mask, size: int) -> tuple[list[list[int]], int]:
     runs = np.split(by_kind, np.flatnonzero(np.diff(kind.reshape(-1)[by_kind])) + 1)
     blocks = [run[i : i + size].tolist() for run in runs for i in range(0, len(run) // size * size, size)]
     left = np.array([r for run in runs for r in run[len(run) // size * size :]], np.int64)
-    used = rows.any(1)
+    used: Mask = np.asarray(rows.any(1))
     left = left[np.argsort(~used[left], kind="stable")]  # rows of zeros last: they join whoever lacks a channel
     if len(left):
         common = rows[left].astype(np.float32)
@@ -111,18 +111,18 @@ def _unions(mask: Mask, order: Ints, size: int) -> Mask:
     """Union over the blocks of the second axis: (group, n, m, taps) -> (group, n / size, m, taps)."""
     group, n, m, taps = mask.shape
     padded = np.concatenate([mask.reshape(group * n, m, taps), np.zeros((1, m, taps), bool)])
-    return padded[order].reshape(group, -1, size, m, taps).any(2)
+    return np.asarray(padded[order].reshape(group, -1, size, m, taps).any(2))
 
 
 def _choose_entries(blocks: Mask, block_size: int) -> int:
     """Entries per pattern for the fewest bytes; kernels above 3x3 keep all taps or none."""
-    taps = blocks.shape[-1]
+    taps = int(blocks.shape[-1])
     if taps > 9:
         return taps
     count = blocks.sum(-1)
-    best = (np.inf, 0)
-    for entries in range(taps, 0, -1):
+    sizes: dict[int, int] = {}
+    for entries in range(taps, 0, -1):  # of equal sizes the most entries
         parts = -(-count // entries)
         if (parts * entries <= taps).all():
-            best = min(best, (float(parts.sum() * (9 + 4 * entries * block_size)), -entries))
-    return -best[1]
+            sizes[entries] = int(parts.sum()) * (9 + 4 * entries * block_size)
+    return min(sizes, key=sizes.__getitem__)

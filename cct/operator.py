@@ -272,4 +272,4 @@ def reference(
             ]
             y += np.einsum("ngchw,goc->ngohw", window, weight[..., ky, kx], optimize=True)
     y = y.reshape(n, out_channels, rows, columns) + bias.astype(np.float64)[:, None, None]
-    return np.clip(y if z is None else y + z, clip_min, clip_max)
+    return np.asarray(np.clip(y if z is None else y + z, clip_min, clip_max), np.float64)

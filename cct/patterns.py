@@ -206,4 +206,4 @@ def _gather(weight: NDArray[np.floating], layout: Layout, group: int) -> NDArray
     rows = np.where(layout.order < 0, O, layout.order).reshape(group, -1)
     placed = np.stack([padded[r[:, None], c[None, :]] for r, c in zip(rows, columns, strict=True)])
     blocks = placed.reshape(-1, bo, columns.shape[1] // bi, bi, taps)
-    return blocks.transpose(0, 2, 3, 4, 1)
+    return np.asarray(blocks.transpose(0, 2, 3, 4, 1))

@@ -53,11 +53,11 @@ def session(
             raise
         except Exception as error:
             raise LibraryError(f"{library_path()} does not load: {_line(error)}") from error
-    source = model if isinstance(model, bytes) else os.fspath(model)
+    name = "the model" if isinstance(model, bytes) else os.fspath(model)
     try:
+        source = model if isinstance(model, bytes) else name
         opened = ort.InferenceSession(source, options, providers=[PROVIDERS[provider]])
     except Exception as error:
-        name = "the model" if isinstance(model, bytes) else source
         raise CctError(f"ONNX Runtime {ort.__version__} refuses {name}: {_line(error)}") from error
     # Without a driver ONNX Runtime falls back to the CPU with a mere warning.
     if PROVIDERS[provider] not in opened.get_providers():

@@ -188,8 +188,8 @@ def parity(path: Path, images: Floats, module: torch.nn.Module | None, provider:
     library = run(session(path, provider=provider), images)
     others = {"body": run(session(path, library=False), images)}
     inlined = ReferenceEvaluator(inline_local_functions(onnx.load(path)))
-    few = images[:REFERENCE_IMAGES]
-    others["onnx.reference"] = inlined.run(None, {inlined.input_names[0]: few})[0]
+    answers: Any = inlined.run(None, {str(inlined.input_names[0]): images[:REFERENCE_IMAGES]})
+    others["onnx.reference"] = answers[0]
     if module is not None:
         with torch.no_grad():
             others["torch"] = module.eval()(torch.from_numpy(images)).numpy()

@@ -33,6 +33,7 @@ from cct.errors import RecipeError
 @click.pass_context
 def compress(
     ctx: click.Context,
+    /,
     model: Path,
     output: Path,
     arch: str | None,

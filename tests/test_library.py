@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from cases import draw_packed, draw_values
+
+import cct
+from cct.errors import CctError
+
+
+def small_model():
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=8, in_channels=4)
+    return draw_values(rng, packed, (1, 4, 8, 8), {"pads": (1, 1, 1, 1)}, "relu")
+
+
+def test_the_library_is_a_file_that_loads_without_onnxruntime():
+    path = Path(cct.library_path())
+    assert path.name == "libcct_ops.so"
+    assert ctypes.CDLL(str(path)).RegisterCustomOps
+
+
+def test_a_session_needs_neither_torch_nor_onnx(tmp_path):
+    case = small_model()
+    onnx.save(case.model(), tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", case.x)
+    code = (
+        "import sys, numpy as np, cct\n"
+        f"y = cct.session({str(tmp_path / 'm.onnx')!r}).run(None, {{'X': np.load({str(tmp_path / 'x.npy')!r})}})[0]\n"
+        f"np.save({str(tmp_path / 'y.npy')!r}, y)\n"
+        "print(sorted({'torch', 'onnx', 'onnxscript', 'onnx_ir'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "[]"
+    assert np.allclose(np.load(tmp_path / "y.npy"), case.expected(), atol=1e-4)
+
+
+def test_an_unknown_provider_is_refused():
+    with pytest.raises(CctError, match="give cpu or cuda"):
+        cct.session(b"", provider="tpu")
+
+
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_a_broken_model_is_refused_in_one_line(content, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(CctError, match="refuses") as caught:
+        cct.session(tmp_path / "m.onnx")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_provider_that_this_machine_lacks_is_an_error_and_no_fallback():
+    import onnxruntime
+
+    if Path("/dev/nvidia0").exists():
+        pytest.skip("this machine has a GPU: the provider is there")
+    assert onnxruntime.get_available_providers()
+    with pytest.raises(CctError):
+        cct.session(small_model().model().SerializeToString(), provider="cuda")
+
+
+def test_public_names():
+    assert sorted(name for name in dir(cct) if not name.startswith("_")) == sorted(cct.__all__)
+    assert all(getattr(cct, name) for name in cct.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'compress_all'"):
+        cct.compress_all  # noqa: B018
