@@ -64,7 +64,8 @@ def compress(
     loaded = load_model(model, arch)
     if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model):
         raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
-    images = load_data(data, mean=loaded.mean, std=loaded.std, size=loaded.size)
+    side = loaded.size[0] if loaded.size and loaded.size[0] == loaded.size[1] else None
+    images = load_data(data, mean=loaded.mean, std=loaded.std, size=side)
     baseline = _baseline_accuracy(loaded, images)
 
     teacher = copy.deepcopy(loaded.module) if recipe.distillation else None
@@ -82,12 +83,12 @@ def compress(
         few = next(iter(images.batches("val", validate.PARITY_IMAGES)))[0].numpy()
         accuracy = {"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)}
         report = Report(
-            source={"file": model.name, "sha256": loaded.sha256, "arch": loaded.arch},
+            source={"file": model.name, "sha256": loaded.sha256, "arch": arch or loaded.arch or ""},
             data={"name": images.name, "train": len(images.train), "val": len(images.val)},
             recipe=asdict(recipe),
             accuracy=accuracy,
             layers=layers,
-            prunable=pruner.pruned if pruner else [],
+            prunable=[row.name for row in pruner.summary() if row.reason is None] if pruner else [],
             parity=validate.parity(made.onnx, few, loaded.module),
             provider=PROVIDERS["cpu"],
             proven=validate.proof(made.onnx, few),
