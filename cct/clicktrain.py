@@ -80,7 +80,9 @@ class ClickTrain:
         self._weights: dict[str, nn.Parameter] = {}
         if recipe.compression == 1:
             return
-        self._weights = {name: self._convolutions[name].weight for name, why in self._reasons.items() if why is None}
+        self._weights = {
+            name: module.get_parameter(f"{name}.weight") for name, why in self._reasons.items() if why is None
+        }
         if not self._weights:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(self._reasons.items())[:3])
             raise UnsupportedModel(f"the network has no convolution that may be pruned ({reasons or 'it has none'})")

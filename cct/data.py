@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -189,7 +190,7 @@ def _load_digits(mean: Sequence[float] | None, std: Sequence[float] | None, size
 
     def split(chosen: npt.NDArray[np.bool_]) -> Split:
         index = torch.from_numpy(chosen)
-        return Split(MemoryImages(pixels[index]), torch.from_numpy(labels).long()[index], *_column(mean, std))
+        return Split(MemoryImages(pixels[index]), torch.from_numpy(labels).long()[index], _column(mean), _column(std))
 
     return Data(
         name="digits",
@@ -204,9 +205,7 @@ def _load_digits(mean: Sequence[float] | None, std: Sequence[float] | None, size
     )
 
 
-def _load_folder(
-    root: Path, mean: Sequence[float] | None, std: Sequence[float] | None, size: int | None
-) -> Data:
+def _load_folder(root: Path, mean: Sequence[float] | None, std: Sequence[float] | None, size: int | None) -> Data:
     if not root.is_dir():
         raise DataError(f"{root} is no folder: give `digits` or a folder with train/<class>/* and val/<class>/*")
     classes, train_paths, train_labels = _list_split(root / "train")
@@ -227,7 +226,7 @@ def _load_folder(
     def split(paths: list[Path], labels: list[int]) -> Split:
         images = FileImages(paths, height + 2 * border, width + 2 * border)
         kept = MemoryImages(images.load(torch.arange(len(paths)))) if in_memory else images
-        return Split(kept, torch.tensor(labels), *_column(mean, std), margin, bordered=border > 0)
+        return Split(kept, torch.tensor(labels), _column(mean), _column(std), margin, bordered=border > 0)
 
     return Data(
         name=root.resolve().name,
@@ -247,7 +246,7 @@ def _list_split(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     if not folder.is_dir():
         beside = sorted(path.name for path in folder.parent.iterdir() if path.is_dir())
         raise DataError(
-            f"{folder} is missing: name the folders train and val; {folder.parent} holds {', '.join(beside[:5]) or 'none'}"
+            f"{folder} is missing: the folders must be train and val; there is {', '.join(beside[:5]) or 'none'}"
         )
     classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
     if len(classes) < 2:
@@ -321,9 +320,9 @@ def _check_scale(
     return tuple(mean), tuple(std)
 
 
-def _column(*scales: Sequence[float]) -> tuple[Tensor, ...]:
-    return tuple(torch.tensor(scale)[:, None, None] for scale in scales)
+def _column(scale: Sequence[float]) -> Tensor:
+    return torch.tensor(scale)[:, None, None]
 
 
-def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _as_it_is(batch: Any) -> Any:
     return batch

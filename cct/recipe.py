@@ -174,7 +174,7 @@ def _plain(name: str, value: Any, kind: type) -> Any:
         return value
     if kind is float and type(value) is int:
         return float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         raise RecipeError(f"{name} is {value!r}: it must be {_KINDS[kind]}")
     return value
 

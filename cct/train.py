@@ -46,7 +46,8 @@ def print_line(text: str) -> None:
 def total_steps(data: Data, recipe: Recipe) -> int:
     """Optimizer steps of the whole run, for `ClickTrain`."""
     batches = len(data.batches("train", recipe.batch_size, torch.Generator()))
-    return math.ceil(batches / PartialState().num_processes) * recipe.epochs
+    processes: int = PartialState().num_processes
+    return math.ceil(batches / processes) * recipe.epochs
 
 
 def fine_tune(
@@ -59,8 +60,8 @@ def fine_tune(
 ) -> list[Epoch]:
     """Train in place, on the device that the module is on, and leave the module pruned and in eval mode.
 
-    The same seed gives the same weights, bit for bit, on the same machine with the same number of threads. With 0 epochs
-    the statistics of batch normalization are measured anew and nothing else is learnt.
+    The same seed gives the same weights, bit for bit, on the same machine with the same number of threads. With 0
+    epochs the statistics of batch normalization are measured anew and nothing else is learnt.
 
     Args:
         module: the network; already in the hands of `pruner`.
@@ -141,7 +142,7 @@ def _train(
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate of one step: a linear rise over the warmup, times a cosine from the peak to 0 (SGDR, Loshchilov 2017)."""
+    """The rate of one step: a linear rise over the warmup, times a cosine from the peak to 0."""
     warmup = recipe.warmup * steps
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return recipe.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -43,7 +43,8 @@ class DigitsNet(nn.Module):
         """Map images (N, in_channels, 32, 32) to logits (N, num_classes)."""
         y = self.stage1(F.relu(self.stem_bn(self.stem(x))))
         y = self.stage2(F.relu(self.down_bn(self.down(y))))
-        return self.linear(torch.flatten(F.adaptive_avg_pool2d(y, 1), 1))
+        logits: Tensor = self.linear(torch.flatten(F.adaptive_avg_pool2d(y, 1), 1))
+        return logits
 
 
 def digits_net(num_classes: int = 10, in_channels: int = 1) -> DigitsNet:

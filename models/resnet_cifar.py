@@ -60,7 +60,8 @@ class ResNetCifar(nn.Module):
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
         y = F.relu(self.bn1(self.conv1(x)))
         y = self.layer3(self.layer2(self.layer1(y)))
-        return self.linear(torch.flatten(F.adaptive_avg_pool2d(y, 1), 1))
+        logits: Tensor = self.linear(torch.flatten(F.adaptive_avg_pool2d(y, 1), 1))
+        return logits
 
 
 def _stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:

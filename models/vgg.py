@@ -37,7 +37,8 @@ class VGG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, 32, 32) to logits (N, num_classes)."""
-        return self.classifier(torch.flatten(self.features(x), 1))
+        logits: Tensor = self.classifier(torch.flatten(self.features(x), 1))
+        return logits
 
 
 def vgg11(num_classes: int = 10, in_channels: int = 3) -> VGG:

@@ -35,7 +35,7 @@ class Blocks:
 
     def gather(self, scores: Tensor) -> Tensor:
         """Sum scores (O, C/group, K) over each block to (rows, columns, K)."""
-        outs, ins, positions = scores.shape
+        _, ins, positions = scores.shape
         by_row = scores.new_zeros(self.rows, ins, positions).index_add_(0, self.row, scores)
         return scores.new_zeros(self.rows, self.columns, positions).index_add_(1, self.column, by_row)
 

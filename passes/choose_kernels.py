@@ -34,7 +34,7 @@ def choose_kernels(
     # What the floor protects stands before everything else, whatever its score.
     ranked = torch.cat([torch.where(own[name], torch.inf, d).flatten().cpu() for name, d in density.items()])
     kept = _take(ranked, torch.cat([sizes[name].flatten().cpu() for name in density]), budget)
-    parts = kept.split([d.numel() for d in density.values()])
+    parts = torch.split(kept, [d.numel() for d in density.values()])
     return {name: part.view_as(d).to(d.device) for (name, d), part in zip(density.items(), parts, strict=True)}
 
 

@@ -39,7 +39,7 @@ def group_channels(scores: Tensor, block: int, groups: int, pool: Tensor, keep: 
     generator = torch.Generator().manual_seed(seed)
     count = max(1, round(keep * scores.shape[1]))
     parts = []
-    for group, part in enumerate(scores.split(per_group)):
+    for group, part in enumerate(torch.split(scores, per_group)):
         evidence = part[: full * block] @ pool.T
         members = _swap(evidence, _start(evidence, block, count), count, generator)
         labels = labels.clone()
@@ -106,4 +106,4 @@ def _swap(evidence: Tensor, members: Tensor, count: int, generator: torch.Genera
 
 
 def _chunks(index: Tensor, evidence: Tensor) -> tuple[Tensor, ...]:
-    return index.split(max(1, _CHUNK // evidence[0].numel()))
+    return torch.split(index, max(1, _CHUNK // evidence[0].numel()))

@@ -91,8 +91,8 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     coarse = pattern_matrix(_generate(recipe, kernels, min(recipe.pool_size, _GROUPING_POOL)))
     blocks = {}
     for seed, (name, score) in enumerate(scores.items(), start=recipe.seed):
-        pool = coarse.to(score) if name in patterned else score.new_ones(1, score.shape[2])
-        blocks[name] = _tile(score, groups[name], recipe, pool, keep, seed)
+        choices = coarse.to(score) if name in patterned else score.new_ones(1, score.shape[2])
+        blocks[name] = _tile(score, groups[name], recipe, choices, keep, seed)
     by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
     units = kernels if recipe.pool == "frequent" else [by_block[name].flatten(0, 1) for name in patterned]

@@ -14,9 +14,7 @@ from cct.errors import RecipeError
 _SHORTCUTS = {"downsample", "shortcut"}
 
 
-def prunable(
-    module: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()
-) -> dict[str, str | None]:
+def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> dict[str, str | None]:
     """Tell for every convolution why it may not be pruned, or None if it may.
 
     Left dense: the first convolution (in the order of definition), shortcuts (a part of the name is `downsample` or
@@ -38,10 +36,7 @@ def prunable(
             near = get_close_matches(pattern, convolutions, n=1) or list(convolutions)[:1]
             raise RecipeError(f"no convolution is named {pattern}; is it {' '.join(near) or 'another network'}?")
     uses = Counter(
-        id(parameter)
-        for owner in module.modules()
-        for parameter in owner._parameters.values()
-        if parameter is not None
+        id(parameter) for owner in module.modules() for parameter in owner._parameters.values() if parameter is not None
     )
     answer: dict[str, str | None] = {}
     for position, (name, convolution) in enumerate(convolutions.items()):
