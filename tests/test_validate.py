@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx
+import pytest
+from cases import draw_packed, draw_values
+
+import cct
+from cct.errors import CctError, OperatorError
+from cct.validate import check_file, failures, proof, run
+
+
+@pytest.fixture
+def case():
+    rng = np.random.default_rng(0)
+    return draw_values(rng, draw_packed(rng, out_channels=8, in_channels=4), (2, 4, 8, 8), {"pads": (1, 1, 1, 1)})
+
+
+def test_a_session_with_a_fixed_batch_takes_any_number_of_images(case):
+    opened = cct.session(case.model().SerializeToString())
+    images = np.random.default_rng(1).standard_normal((5, 4, 8, 8)).astype(np.float32)
+    parts = [opened.run(None, {"X": np.stack([i, i])})[0][:1] for i in images]
+    assert np.array_equal(run(opened, images), np.concatenate(parts))
+
+
+def test_images_of_another_shape_are_refused(case):
+    opened = cct.session(case.model().SerializeToString())
+    with pytest.raises(CctError, match="the data has"):
+        run(opened, np.zeros((1, 3, 8, 8), np.float32))
+
+
+def test_proof_counts_the_nodes_that_ran(case, tmp_path):
+    onnx.save(case.model(), tmp_path / "m.onnx")
+    assert check_file(tmp_path / "m.onnx") == 1
+    assert proof(tmp_path / "m.onnx", case.x) == 1
+
+
+def test_external_data_is_refused(case, tmp_path):
+    onnx.save(case.model(), tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    with pytest.raises(CctError, match="other files"):
+        check_file(tmp_path / "m.onnx")
+
+
+def test_a_forged_operator_is_refused(case, tmp_path):
+    proto = case.model()
+    del proto.graph.node[0].attribute[0]
+    onnx.save(proto, tmp_path / "m.onnx")
+    with pytest.raises((OperatorError, CctError)):
+        check_file(tmp_path / "m.onnx")
+
+
+def test_gates():
+    assert failures(0.5, [1e-5], 0.5, 1e-4) == []
+    assert failures(0.6, [], 0.5, None) == ["accuracy dropped by 0.60 points; at most 0.5 allowed (--max-drop)"]
+    assert failures(None, [1e-3], 0.5, 1e-4) == ["outputs differ by 1.0e-03; at most 0.0001 allowed (--max-error)"]
+    assert len(failures(math.nan, [math.nan], 0.5, 1e-4)) == 2
