@@ -1,0 +1,382 @@
+// cct::PatternConv for ONNX Runtime's CPU provider: the only file that knows ONNX Runtime's types.
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "fault.h"
+#include "isa.h"
+#include "ort_abi.h"
+#include "packed.h"
+#include "pattern_conv.h"
+
+namespace {
+
+using cct::fail;
+
+constexpr const char* kDomain = "cct";
+constexpr const char* kName = "PatternConv";
+enum Input : size_t { kX, kW, kFilters, kChannels, kPatterns, kOrder, kInOrder, kB, kZ, kInputs };
+constexpr const char* kInputNames[kInputs] = {"X",     "W",        "filters", "channels", "patterns",
+                                              "order", "in_order", "B",       "Z"};
+constexpr OrtElementType kInputTypes[kInputs] = {ORT_FLOAT, ORT_FLOAT, ORT_INT32, ORT_INT32, ORT_UINT8,
+                                                 ORT_INT32, ORT_INT32, ORT_FLOAT, ORT_FLOAT};
+
+// The operator of one registration. ONNX Runtime asks it questions without saying where its API is.
+struct Operator : OrtCustomOp {
+  const OrtApi* api;
+};
+
+// A failed call of ONNX Runtime becomes a Fault.
+void check_status(const OrtApi* api, OrtStatus* status, const char* what) {
+  if (!status) return;
+  const std::string message = ort::GetErrorMessage(api, status);
+  ort::ReleaseStatus(api, status);
+  fail("PatternConv: ", what, ": ", message);
+}
+
+// Nothing may be thrown into ONNX Runtime: what `body` throws becomes a status.
+template <class Body>
+OrtStatus* guarded(const OrtApi* api, Body body) {
+  try {
+    return body();
+  } catch (const cct::Fault& fault) {
+    return ort::CreateStatus(api, ORT_INVALID_ARGUMENT, fault.text.c_str());
+  } catch (const std::bad_alloc&) {
+    return ort::CreateStatus(api, ORT_FAIL, "PatternConv: not enough memory");
+  } catch (...) {
+    return ort::CreateStatus(api, ORT_FAIL, "PatternConv: unexpected exception");
+  }
+}
+
+std::vector<int64_t> dims_of(const OrtApi* api, const OrtValue* value, const char* name) {
+  OrtTensorTypeAndShapeInfo* info = nullptr;
+  check_status(api, ort::GetTensorTypeAndShape(api, value, &info), name);
+  size_t rank = 0;
+  OrtStatus* status = ort::GetDimensionsCount(api, info, &rank);
+  std::vector<int64_t> dims(status ? 0 : rank);
+  if (!status) status = ort::GetDimensions(api, info, dims.data(), rank);
+  ort::ReleaseTensorTypeAndShapeInfo(api, info);
+  check_status(api, status, name);
+  return dims;
+}
+
+void* data_of(const OrtApi* api, const OrtValue* value, const char* name) {
+  void* data = nullptr;
+  check_status(api, ort::GetTensorMutableData(api, const_cast<OrtValue*>(value), &data), name);
+  return data;
+}
+
+// ---------------------------------------------------------------- attributes and constant inputs
+
+// Reads a node; what it hands out lives as long as it does.
+class Node {
+ public:
+  Node(const OrtApi* api, const OrtKernelInfo* info) : api_(api), info_(info) {}
+
+  int64_t integer(const char* name) const {
+    int64_t value = 0;
+    check_status(api_, ort::KernelInfoGetAttribute_int64(api_, info_, name, &value), name);
+    return value;
+  }
+
+  float real(const char* name) const {
+    float value = 0;
+    check_status(api_, ort::KernelInfoGetAttribute_float(api_, info_, name, &value), name);
+    return value;
+  }
+
+  std::string text(const char* name) const {
+    size_t size = 0;  // with the terminating zero
+    check_status(api_, ort::KernelInfoGetAttribute_string(api_, info_, name, nullptr, &size), name);
+    std::string value(size, '\0');
+    check_status(api_, ort::KernelInfoGetAttribute_string(api_, info_, name, value.data(), &size), name);
+    return value.c_str();
+  }
+
+  cct_ints integers(const char* name) {
+    size_t count = 0;
+    check_status(api_, ort::KernelInfoGetAttributeArray_int64(api_, info_, name, nullptr, &count), name);
+    auto values = std::make_unique<std::vector<int64_t>>(count);
+    if (count) {
+      check_status(api_, ort::KernelInfoGetAttributeArray_int64(api_, info_, name, values->data(), &count),
+                   name);
+    }
+    return {keep(std::move(values)), static_cast<int64_t>(count)};
+  }
+
+  cct_tensor constant(Input input) {
+    const char* name = kInputNames[input];
+    int is_constant = 0;
+    const OrtValue* value = nullptr;
+    check_status(api_, ort::KernelInfoGetConstantInput_tensor(api_, info_, input, &is_constant, &value),
+                 name);
+    if (!is_constant || !value) fail("PatternConv: ", name, " must be a constant initializer");
+    auto dims = std::make_unique<std::vector<int64_t>>(dims_of(api_, value, name));
+    const auto rank = static_cast<int64_t>(dims->size());
+    return {data_of(api_, value, name), keep(std::move(dims)), rank};
+  }
+
+ private:
+  const int64_t* keep(std::unique_ptr<std::vector<int64_t>> values) {
+    kept_.push_back(std::move(values));
+    return kept_.back()->data();
+  }
+
+  const OrtApi* api_;
+  const OrtKernelInfo* info_;
+  std::vector<std::unique_ptr<std::vector<int64_t>>> kept_;
+};
+
+// ---------------------------------------------------------------- kernel
+
+struct DestroyConv {
+  void operator()(cct_pattern_conv* conv) const { cct_pattern_conv_destroy(conv); }
+};
+
+class Kernel {
+ public:
+  Kernel(const OrtApi* api, const OrtKernelInfo* info) : api_(api) {
+    Node node(api, info);
+    const std::string layout = node.text("layout");
+    cct_packed packed{};
+    packed.layout = layout.c_str();
+    packed.kernel_shape = node.integers("kernel_shape");
+    packed.strides = node.integers("strides");
+    packed.pads = node.integers("pads");
+    packed.dilations = node.integers("dilations");
+    packed.pool = node.integers("pool");
+    packed.block = node.integers("block");
+    packed.group = node.integer("group");
+    packed.in_channels = node.integer("in_channels");
+    packed.out_channels = node.integer("out_channels");
+    packed.entries = node.integer("entries");
+    packed.clip_min = node.real("clip_min");
+    packed.clip_max = node.real("clip_max");
+    packed.W = node.constant(kW);
+    packed.filters = node.constant(kFilters);
+    packed.channels = node.constant(kChannels);
+    packed.patterns = node.constant(kPatterns);
+    packed.order = node.constant(kOrder);
+    packed.in_order = node.constant(kInOrder);
+    packed.B = node.constant(kB);
+    char error[kErrorSize];
+    conv_.reset(cct_pattern_conv_create(&packed, nullptr, error, sizeof error));
+    if (!conv_) fail(error);
+    check_status(api, ort::KernelInfoGetAllocator(api, info, ORT_MEM_DEFAULT, &allocator_), "allocator");
+  }
+  ~Kernel() {
+    if (allocator_) ort::ReleaseAllocator(api_, allocator_);
+  }
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+
+  const OrtApi* api() const { return api_; }
+
+  OrtStatus* compute(OrtKernelContext* context) const {
+    const OrtValue* x = input(context, kX);
+    const std::vector<int64_t> x_dims = dims_of(api_, x, "X");
+    if (x_dims.size() != 4) fail("PatternConv: X has rank ", x_dims.size(), ", not 4");
+    std::vector<int64_t> y_dims(4);
+    size_t scratch_bytes = 0;
+    char error[kErrorSize];
+    if (cct_pattern_conv_prepare(conv_.get(), x_dims.data(), y_dims.data(), &scratch_bytes, error,
+                                 sizeof error)) {
+      fail(error);
+    }
+    const OrtValue* z = input(context, kZ);
+    if (z && dims_of(api_, z, "Z") != y_dims) fail("PatternConv: Z has another shape than Y");
+    OrtValue* y = nullptr;
+    check_status(api_, ort::KernelContext_GetOutput(api_, context, 0, y_dims.data(), y_dims.size(), &y), "Y");
+
+    // Not KernelContext_GetScratchBuffer: it follows a null stream on the CPU provider, and never frees.
+    const Scratch scratch(api_, allocator_, scratch_bytes);
+    Threads threads{api_, context, nullptr};
+    const cct_threads seam{Threads::parallel_for, &threads};
+    const int failed = cct_pattern_conv_run(
+        conv_.get(), x_dims.data(), static_cast<const float*>(data_of(api_, x, "X")),
+        z ? static_cast<const float*>(data_of(api_, z, "Z")) : nullptr,
+        static_cast<float*>(data_of(api_, y, "Y")), scratch.data, &seam, error, sizeof error);
+    if (threads.status) return threads.status;
+    if (failed) fail(error);
+    return nullptr;
+  }
+
+ private:
+  static constexpr size_t kErrorSize = 512;
+
+  struct Scratch {
+    Scratch(const OrtApi* api, OrtAllocator* allocator, size_t bytes) : api(api), allocator(allocator) {
+      check_status(api, ort::AllocatorAlloc(api, allocator, bytes, &data), "scratch");
+      if (!data) throw std::bad_alloc();
+    }
+    ~Scratch() {
+      if (OrtStatus* status = ort::AllocatorFree(api, allocator, data)) ort::ReleaseStatus(api, status);
+    }
+    const OrtApi* api;
+    OrtAllocator* allocator;
+    void* data = nullptr;
+  };
+
+  struct Threads {
+    const OrtApi* api;
+    const OrtKernelContext* context;
+    OrtStatus* status;
+
+    static int parallel_for(void* pool, void (*task)(void*, size_t), size_t count, void* argument) {
+      Threads& threads = *static_cast<Threads*>(pool);
+      threads.status = ort::KernelContext_ParallelFor(threads.api, threads.context, task, count, 0, argument);
+      return threads.status != nullptr;
+    }
+  };
+
+  // NULL when it is left out.
+  const OrtValue* input(OrtKernelContext* context, Input index) const {
+    size_t count = 0;
+    check_status(api_, ort::KernelContext_GetInputCount(api_, context, &count), "inputs");
+    const OrtValue* value = nullptr;
+    if (index < count) {
+      check_status(api_, ort::KernelContext_GetInput(api_, context, index, &value), kInputNames[index]);
+    }
+    return value;
+  }
+
+  const OrtApi* api_;
+  std::unique_ptr<cct_pattern_conv, DestroyConv> conv_;
+  OrtAllocator* allocator_ = nullptr;
+};
+
+// ---------------------------------------------------------------- shape inference
+
+struct ReleaseInfo {
+  const OrtApi* api;
+  void operator()(OrtTensorTypeAndShapeInfo* info) const { ort::ReleaseTensorTypeAndShapeInfo(api, info); }
+};
+
+class ShapeInference {
+ public:
+  ShapeInference(const OrtApi* api, OrtShapeInferContext* context) : api_(api), context_(context) {}
+
+  // N as in X, O from the attributes, height and width where those of X are known.
+  void infer() const {
+    int64_t numbers[4][4];
+    cct_ints ints[4];
+    const char* names[4] = {"kernel_shape", "strides", "pads", "dilations"};
+    for (int i = 0; i < 4; ++i)
+      ints[i] = {numbers[i], read(names[i], ORT_ATTR_INTS, numbers[i], sizeof numbers[i])};
+    const cct::Window window = cct::check_window(ints[0], ints[1], ints[2], ints[3]);
+    int64_t out_channels = 0;
+    read("out_channels", ORT_ATTR_INT, &out_channels, sizeof out_channels);
+
+    OrtTensorTypeAndShapeInfo* x = nullptr;  // stays the context's
+    check_status(api_, ort::ShapeInferContext_GetInputTypeShape(api_, context_, kX, &x), "X");
+    size_t rank = 0;
+    check_status(api_, ort::GetDimensionsCount(api_, x, &rank), "X");
+    if (rank != 4) return;  // unknown; a wrong rank is refused when it runs
+    int64_t dims[4];
+    const char* symbols[4] = {"", "", "", ""};
+    check_status(api_, ort::GetDimensions(api_, x, dims, 4), "X");
+    check_status(api_, ort::GetSymbolicDimensions(api_, x, symbols, 4), "X");
+
+    dims[1] = out_channels;
+    symbols[1] = "";
+    for (int axis = 0; axis < 2; ++axis) {
+      int64_t& size = dims[2 + axis];
+      if (size >= 0) size = window.output(axis, size);
+      symbols[2 + axis] = "";
+    }
+    set_output(dims, symbols);
+  }
+
+ private:
+  // Number of values of an attribute.
+  int64_t read(const char* name, OrtOpAttrType type, int64_t* values, size_t bytes) const {
+    const OrtOpAttr* attribute = nullptr;
+    check_status(api_, ort::ShapeInferContext_GetAttribute(api_, context_, name, &attribute), name);
+    size_t used = 0;
+    check_status(api_, ort::ReadOpAttr(api_, attribute, type, values, bytes, &used), name);
+    return static_cast<int64_t>(used / sizeof(int64_t));
+  }
+
+  void set_output(const int64_t* dims, const char** symbols) const {
+    OrtTensorTypeAndShapeInfo* made = nullptr;
+    check_status(api_, ort::CreateTensorTypeAndShapeInfo(api_, &made), "Y");
+    const std::unique_ptr<OrtTensorTypeAndShapeInfo, ReleaseInfo> y(made, ReleaseInfo{api_});
+    check_status(api_, ort::SetTensorElementType(api_, y.get(), ORT_FLOAT), "Y");
+    check_status(api_, ort::SetDimensions(api_, y.get(), dims, 4), "Y");
+    check_status(api_, ort::SetSymbolicDimensions(api_, y.get(), symbols, 4), "Y");
+    check_status(api_, ort::ShapeInferContext_SetOutputTypeShape(api_, context_, 0, y.get()), "Y");
+  }
+
+  const OrtApi* api_;
+  OrtShapeInferContext* context_;
+};
+
+// ---------------------------------------------------------------- what ONNX Runtime calls
+
+Operator make_operator(const OrtApi* api) {
+  Operator op{};
+  op.api = api;
+  op.version = kOrtApiVersion;
+  op.GetName = [](const OrtCustomOp*) { return kName; };
+  op.GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return "CPUExecutionProvider"; };
+  op.GetInputTypeCount = [](const OrtCustomOp*) -> size_t { return kInputs; };
+  op.GetInputType = [](const OrtCustomOp*, size_t i) { return kInputTypes[i]; };
+  op.GetInputCharacteristic = [](const OrtCustomOp*, size_t i) {
+    return i == kZ ? ORT_OPTIONAL : ORT_REQUIRED;
+  };
+  op.GetInputMemoryType = [](const OrtCustomOp*, size_t) { return ORT_MEM_DEFAULT; };
+  op.GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
+  op.GetOutputType = [](const OrtCustomOp*, size_t) { return ORT_FLOAT; };
+  op.GetOutputCharacteristic = [](const OrtCustomOp*, size_t) { return ORT_REQUIRED; };
+  op.GetVariadicInputMinArity = [](const OrtCustomOp*) { return 0; };
+  op.GetVariadicInputHomogeneity = [](const OrtCustomOp*) { return 0; };
+  op.GetVariadicOutputMinArity = [](const OrtCustomOp*) { return 0; };
+  op.GetVariadicOutputHomogeneity = [](const OrtCustomOp*) { return 0; };
+  op.GetStartVersion = [](const OrtCustomOp*) { return 1; };
+  op.GetEndVersion = [](const OrtCustomOp*) { return 1; };
+  op.CreateKernelV2 = [](const OrtCustomOp*, const OrtApi* api, const OrtKernelInfo* info, void** kernel) {
+    return guarded(api, [&]() -> OrtStatus* {
+      *kernel = new Kernel(api, info);
+      return nullptr;
+    });
+  };
+  op.KernelComputeV2 = [](void* kernel, OrtKernelContext* context) {
+    const auto* self = static_cast<const Kernel*>(kernel);
+    return guarded(self->api(), [&] { return self->compute(context); });
+  };
+  op.KernelDestroy = [](void* kernel) { delete static_cast<Kernel*>(kernel); };
+  op.InferOutputShapeFn = [](const OrtCustomOp* op, OrtShapeInferContext* context) {
+    const OrtApi* api = static_cast<const Operator*>(op)->api;
+    return guarded(api, [&]() -> OrtStatus* {
+      ShapeInference(api, context).infer();
+      return nullptr;
+    });
+  };
+  return op;
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
+                                                                               const OrtApiBase* base) {
+  const OrtApi* api = base->GetApi(kOrtApiVersion);
+  if (!api) {
+    // Without its API there is no way to make a status but the one of version 1, which every runtime has.
+    const std::string text = std::string("cct needs onnxruntime 1.18 (API version ") +
+                             std::to_string(kOrtApiVersion) + ") or newer, this is " +
+                             base->GetVersionString();
+    return ort::CreateStatus(base->GetApi(1), ORT_FAIL, text.c_str());
+  }
+  return guarded(api, [&]() -> OrtStatus* {
+    cct::choose_isa(
+        nullptr);  // a CCT_ISA that cannot be had fails here, also for a model without the operator
+    // The session keeps pointers to the domain and the operator and tells nobody when it ends, so they stay.
+    auto op = std::make_unique<Operator>(make_operator(api));
+    OrtCustomOpDomain* domain = nullptr;
+    check_status(api, ort::CreateCustomOpDomain(api, kDomain, &domain), "domain");
+    check_status(api, ort::CustomOpDomain_Add(api, domain, op.release()), "domain");
+    return ort::AddCustomOpDomain(api, options, domain);
+  });
+}

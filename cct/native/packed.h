@@ -1,0 +1,53 @@
+// A packed convolution, checked: whoever holds a `Packed` may index with everything in it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "pattern_conv.h"
+
+namespace cct {
+
+// The window that slides over the image; index 0 is vertical, 1 horizontal.
+struct Window {
+  int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2];
+
+  // Output size along an axis; less than 1 when the kernel is larger than the padded input.
+  int64_t output(int axis, int64_t input) const;
+};
+
+// What is not in the arrays.
+struct Convolution {
+  Window window;
+  int64_t group, in_channels, out_channels;
+  float clip_min, clip_max;
+};
+
+struct Packed : Convolution {
+  int64_t entries;
+  int64_t bo, bi;
+  int64_t out_blocks, in_blocks;  // per group
+  int64_t kernels;                // K, kept kernels of a block each
+  const int64_t* pool;
+  const float* weights;
+  const int32_t *filters, *channels;
+  const uint8_t* patterns;
+  const int32_t *order, *in_order;
+  const float* bias;
+};
+
+// The positions of the kernel that a pool uses: kernel_shape may have far more.
+struct Positions {
+  Positions(const int64_t* pool, int64_t count);
+
+  std::vector<int64_t> distinct;  // ascending
+  std::vector<int32_t> number;    // of each entry of the pool, in `distinct`
+};
+
+// The window of these attributes, or a Fault.
+Window check_window(cct_ints kernel_shape, cct_ints strides, cct_ints pads, cct_ints dilations);
+
+// A view of `packed` after every check, or a Fault. Its arrays stay the caller's.
+Packed check(const cct_packed& packed);
+
+}  // namespace cct

@@ -1,0 +1,207 @@
+// The seam: checks what comes in, cuts the work into units, and has the routine of the chosen ISA row do
+// them.
+#include "pattern_conv.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <new>
+
+#include "fault.h"
+#include "geometry.h"
+#include "isa.h"
+#include "packed.h"
+#include "weights.h"
+
+// Immutable once it is made, so that runs may overlap.
+struct cct_pattern_conv {
+  cct_pattern_conv(const cct::Packed& packed, const cct::Isa& isa)
+      : routine(*isa.routine), convolution(packed), weights(packed) {}
+
+  const cct::Routine& routine;
+  const cct::Convolution convolution;
+  const cct::Weights weights;
+};
+
+namespace cct {
+namespace {
+
+constexpr int64_t kPackedTogether = 8;  // channels of a unit of packing
+
+// One call of cct_pattern_conv_run.
+struct Run {
+  const cct_pattern_conv& conv;
+  const Geometry& geometry;
+  const float *x, *z;
+  float* y;
+  char* scratch;
+
+  template <class Item>
+  Item* table(int64_t at) const {
+    return reinterpret_cast<Item*>(scratch + at);
+  }
+  const float* image(int64_t n) const { return x + n * geometry.channels * geometry.in[0] * geometry.in[1]; }
+  float* slot(int64_t i) const { return table<float>(geometry.slots_at) + i * geometry.slot_floats; }
+
+  // Packs what the vectors begin..end of image n read of some channels.
+  void pack(int64_t n, int64_t begin, int64_t end, float* to, int64_t first_channel,
+            int64_t end_channel) const {
+    const Band band{image(n), to, table<Plane>(geometry.planes_at), geometry.first_row(begin),
+                    geometry.rows(begin, end)};
+    conv.routine.pack(geometry.layout, band, first_channel, end_channel);
+  }
+
+  // Computes the vectors begin..end of image n and some tiles; `from` is what vector 0 would read of channel
+  // 0.
+  void compute(int64_t n, int64_t begin, int64_t end, const float* from, int64_t channel_lanes,
+               int64_t first_tile, int64_t end_tile) const {
+    const Geometry& g = geometry;
+    const int64_t pixels = g.out[0] * g.out[1], output = n * g.outputs * pixels;
+    const Lanes* lanes = table<Lanes>(g.lanes_at);
+    const Span span{from,
+                    channel_lanes,
+                    table<int64_t>(g.offsets_at),
+                    lanes,
+                    begin,
+                    end,
+                    end == g.vectors ? pixels : lanes[end].pixel,
+                    y + output,
+                    z ? z + output : nullptr,
+                    pixels,
+                    conv.convolution.clip_min,
+                    conv.convolution.clip_max};
+    conv.routine.compute(span, conv.weights.tiles().data() + first_tile, end_tile - first_tile);
+  }
+};
+
+// ---------------------------------------------------------------- units of work
+
+void band_unit(const Run& run, int64_t unit, int64_t worker) {
+  const Geometry& g = run.geometry;
+  const int64_t n = unit / g.bands, begin = unit % g.bands * g.band,
+                end = std::min(begin + g.band, g.vectors);
+  float* slot = run.slot(worker);
+  run.pack(n, begin, end, slot, 0, g.channels);
+  for (int64_t v = begin; v < end; v += g.span) {
+    const float* from = slot + v * g.lanes - g.first_row(begin) * g.layout.pitch;
+    run.compute(n, v, std::min(v + g.span, end), from, g.layout.channel_lanes, 0,
+                run.conv.weights.tiles().size());
+  }
+}
+
+int64_t pack_units(const Geometry& g) { return divide_up(g.channels, kPackedTogether); }
+
+void pack_unit(const Run& run, int64_t unit, int64_t) {
+  const Geometry& g = run.geometry;
+  const int64_t n = unit / pack_units(g), channel = unit % pack_units(g) * kPackedTogether;
+  run.pack(n, g.first_packed, g.vectors, run.slot(n), channel,
+           std::min(channel + kPackedTogether, g.channels));
+}
+
+void compute_unit(const Run& run, int64_t unit, int64_t) {
+  const Geometry& g = run.geometry;
+  const int64_t n = unit / (g.spans * g.chunks), chunk = unit % g.chunks, span = unit / g.chunks % g.spans;
+  const int64_t tiles = run.conv.weights.tiles().size();
+  const int64_t first_tile = tiles * chunk / g.chunks, end_tile = tiles * (chunk + 1) / g.chunks;
+  if (span < g.direct_spans) {
+    const int64_t begin = span * g.span, end = std::min(begin + g.span, g.first_packed);
+    run.compute(n, begin, end, run.image(n) + begin * g.lanes, g.in[0] * g.in[1], first_tile, end_tile);
+  } else {
+    const int64_t begin = g.first_packed + (span - g.direct_spans) * g.span,
+                  end = std::min(begin + g.span, g.vectors);
+    const float* from = run.slot(n) + begin * g.lanes - g.first_row(g.first_packed) * g.layout.pitch;
+    run.compute(n, begin, end, from, g.layout.channel_lanes, first_tile, end_tile);
+  }
+}
+
+// Workers take units from the list until it is empty.
+struct Work {
+  const Run& run;
+  void (*unit)(const Run&, int64_t unit, int64_t worker);
+  int64_t units;
+  std::atomic<int64_t> next{0};
+
+  static void worker(void* argument, size_t worker) {
+    Work& work = *static_cast<Work*>(argument);
+    for (int64_t unit; (unit = work.next.fetch_add(1, std::memory_order_relaxed)) < work.units;) {
+      work.unit(work.run, unit, static_cast<int64_t>(worker));
+    }
+  }
+};
+
+void do_all(const Run& run, void (*unit)(const Run&, int64_t, int64_t), int64_t units,
+            const cct_threads* threads) {
+  Work work{run, unit, units};
+  if (!threads) return Work::worker(&work, 0);
+  const int64_t workers = std::min(units, Geometry::kMostWorkers);
+  if (threads->parallel_for(threads->pool, Work::worker, workers, &work)) fail("the threads did not run");
+}
+
+// Runs `body`; what it throws becomes one line. Nothing is thrown through the C boundary.
+template <class Body>
+bool succeeds(char* error, size_t error_size, Body body) {
+  const char* text;
+  std::string fault_text;
+  try {
+    body();
+    return true;
+  } catch (const Fault& fault) {
+    fault_text = fault.text;
+    text = fault_text.c_str();
+  } catch (const std::bad_alloc&) {
+    text = "not enough memory";
+  } catch (...) {
+    text = "unexpected exception";
+  }
+  if (error && error_size) std::snprintf(error, error_size, "PatternConv: %s", text);
+  return false;
+}
+
+}  // namespace
+}  // namespace cct
+
+using namespace cct;
+
+int cct_isa_count() { return kIsaCount; }
+const char* cct_isa_name(int row) { return row >= 0 && row < kIsaCount ? kIsas[row].name : nullptr; }
+int cct_isa_supported(int row) { return row >= 0 && row < kIsaCount && kIsas[row].supported(); }
+
+cct_pattern_conv* cct_pattern_conv_create(const cct_packed* packed, const char* isa, char* error,
+                                          size_t error_size) {
+  cct_pattern_conv* conv = nullptr;
+  succeeds(error, error_size, [&] { conv = new cct_pattern_conv(check(*packed), choose_isa(isa)); });
+  return conv;
+}
+
+void cct_pattern_conv_destroy(cct_pattern_conv* conv) { delete conv; }
+
+int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
+                             size_t* scratch_bytes, char* error, size_t error_size) {
+  return !succeeds(error, error_size, [&] {
+    const Geometry geometry(conv->convolution, conv->weights, conv->routine, x_dims);
+    const int64_t dims[4] = {geometry.images, geometry.outputs, geometry.out[0], geometry.out[1]};
+    std::copy(dims, dims + 4, y_dims);
+    *scratch_bytes = geometry.scratch_bytes;
+  });
+}
+
+int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const float* x,
+                         const float* z, float* y, void* scratch, const cct_threads* threads, char* error,
+                         size_t error_size) {
+  return !succeeds(error, error_size, [&] {
+    const Geometry g(conv->convolution, conv->weights, conv->routine, x_dims);
+    if (!g.images) return;
+    void* aligned = scratch;
+    size_t space = g.scratch_bytes;
+    std::align(Geometry::kAlignment, g.slots_at, aligned, space);
+    const Run run{*conv, g, x, z, y, static_cast<char*>(aligned)};
+    g.describe(conv->convolution, conv->weights, run.scratch);
+    if (g.banded) {
+      do_all(run, band_unit, g.images * g.bands, threads);
+    } else {
+      if (g.slot_floats) do_all(run, pack_unit, g.images * pack_units(g), threads);
+      do_all(run, compute_unit, g.images * g.spans * g.chunks, threads);
+    }
+  });
+}

@@ -1,0 +1,82 @@
+/* The seam: pattern convolution on plain pointers. No ONNX Runtime type.
+ *
+ * The operator, the tests and training call these functions alike; they are visible in libcct_ops.so.
+ * Everything is checked, whatever the caller passes in the arrays: a function that fails returns NULL or a
+ * non-zero number and writes one line to `error` (cut to `error_size`, always terminated).
+ *
+ * What the numbers mean is specified in docs/operator.md; the names are the operator's. */
+#ifndef CCT_PATTERN_CONV_H
+#define CCT_PATTERN_CONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+typedef struct cct_ints {
+  const int64_t* data;
+  int64_t count;
+} cct_ints;
+
+typedef struct cct_tensor {
+  const void* data;
+  const int64_t* dims;
+  int64_t rank;
+} cct_tensor;
+
+/* One PatternConv as a file states it: its attributes and its constant inputs. */
+typedef struct cct_packed {
+  const char* layout;
+  cct_ints kernel_shape, strides, pads, dilations, pool, block;
+  int64_t group, in_channels, out_channels, entries;
+  float clip_min, clip_max;
+  cct_tensor W;        /* float, K x bi*E x bo */
+  cct_tensor filters;  /* int32, K */
+  cct_tensor channels; /* int32, K */
+  cct_tensor patterns; /* uint8, K */
+  cct_tensor order;    /* int32, group * ceil(O/group/bo) * bo */
+  cct_tensor in_order; /* int32, group * ceil(C/group/bi) * bi */
+  cct_tensor B;        /* float, O */
+} cct_packed;
+
+typedef struct cct_pattern_conv cct_pattern_conv;
+
+/* Runs task(argument, i) for every i < count, in any order, on any threads, and returns when all are done.
+ * Returns 0, or non-zero when it could not. */
+typedef struct cct_threads {
+  int (*parallel_for)(void* pool, void (*task)(void* argument, size_t i), size_t count, void* argument);
+  void* pool;
+} cct_threads;
+
+/* The ISA rows of this library, best first. */
+int cct_isa_count(void);
+const char* cct_isa_name(int row);
+int cct_isa_supported(int row);
+
+/* Checks and rearranges the weights; nothing of `packed` is referred to afterwards. `isa` names a row; NULL
+ * is the row that the environment variable CCT_ISA names or else the best that this CPU supports. */
+cct_pattern_conv* cct_pattern_conv_create(const cct_packed* packed, const char* isa, char* error,
+                                          size_t error_size);
+void cct_pattern_conv_destroy(cct_pattern_conv* conv);
+
+/* The shape of Y and the bytes of scratch that a run on `x_dims` (N, C, H, W) needs. */
+int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
+                             size_t* scratch_bytes, char* error, size_t error_size);
+
+/* Y = clip(conv(X) + B + Z); `z` may be NULL. Nothing in `conv` changes: runs may overlap, each with its own
+ * scratch. */
+int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const float* x,
+                         const float* z, float* y, void* scratch, const cct_threads* threads, char* error,
+                         size_t error_size);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,103 @@
+// Vectors of floats: the only place with intrinsics. Included once per ISA row, inside of its namespace.
+//
+// In all rows: `first` functions touch only the first n lanes (0 <= n <= kLanes) of memory; compress moves
+// the kept lanes to the front; clip passes NaN on, as ONNX Runtime's Clip and Relu do.
+#ifndef CCT_ISA
+#error "compile with -DCCT_ISA=generic|avx2|avx512"
+#endif
+
+#define CCT_INLINE static inline __attribute__((always_inline))
+
+#if defined(__AVX512F__)
+
+typedef __m512 Vec;
+constexpr int kLanes = 16;
+// Accumulators and inputs of a tile must fit into 32 registers beside a weight: vectors at width 1, 2, 4.
+constexpr int kWidest[5] = {0, 14, 8, 0, 6};
+
+CCT_INLINE __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+CCT_INLINE Vec broadcast(float value) { return _mm512_set1_ps(value); }
+CCT_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
+CCT_INLINE Vec load_first(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+CCT_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+CCT_INLINE void store_first(float* p, Vec v, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+CCT_INLINE Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+CCT_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return _mm512_fmadd_ps(a, b, sum); }
+// max and min return their second operand when one is NaN. (The forms without a mask make GCC 12 warn of an
+// uninitialized variable of its own.)
+CCT_INLINE Vec clip(Vec v, Vec low, Vec high) {
+  return _mm512_maskz_min_ps(0xffff, high, _mm512_maskz_max_ps(0xffff, low, v));
+}
+typedef __mmask16 Kept;
+CCT_INLINE Kept kept_lanes(uint32_t keep) { return static_cast<__mmask16>(keep); }
+CCT_INLINE Vec compress(Vec v, Kept kept) { return _mm512_maskz_compress_ps(kept, v); }
+
+#elif defined(__AVX2__)
+
+typedef __m256 Vec;
+constexpr int kLanes = 8;
+constexpr int kWidest[5] = {0, 12, 5, 0, 3};  // of 16 registers
+
+CCT_INLINE __m256i first_lanes(int64_t n) {
+  alignas(64) static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ones_then_zeros + 8 - n));
+}
+CCT_INLINE Vec broadcast(float value) { return _mm256_set1_ps(value); }
+CCT_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
+CCT_INLINE Vec load_first(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
+CCT_INLINE void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
+CCT_INLINE void store_first(float* p, Vec v, int64_t n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
+CCT_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
+CCT_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return _mm256_fmadd_ps(a, b, sum); }
+// max and min return their second operand when one is NaN.
+CCT_INLINE Vec clip(Vec v, Vec low, Vec high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
+// For each set of kept lanes their numbers, a byte each.
+struct CompressTable {
+  uint64_t lanes[256];
+  constexpr CompressTable() : lanes() {
+    for (uint64_t keep = 0; keep < 256; ++keep) {
+      for (uint64_t lane = 0, to = 0; lane < 8; ++lane) {
+        if (keep >> lane & 1) lanes[keep] |= lane << 8 * to++;
+      }
+    }
+  }
+};
+constexpr CompressTable kCompress;
+typedef __m256i Kept;
+CCT_INLINE Kept kept_lanes(uint32_t keep) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kCompress.lanes + keep)));
+}
+CCT_INLINE Vec compress(Vec v, Kept kept) { return _mm256_permutevar8x32_ps(v, kept); }
+
+#else  // any CPU: vectors of the compiler
+
+typedef float Vec __attribute__((vector_size(16)));
+constexpr int kLanes = 4;
+constexpr int kWidest[5] = {0, 6, 4, 0, 2};
+
+CCT_INLINE Vec broadcast(float value) { return Vec{value, value, value, value}; }
+CCT_INLINE Vec load_first(const float* p, int64_t n) {
+  Vec v = {};
+  __builtin_memcpy(&v, p, n * sizeof(float));
+  return v;
+}
+CCT_INLINE Vec load(const float* p) { return load_first(p, kLanes); }
+CCT_INLINE void store_first(float* p, Vec v, int64_t n) { __builtin_memcpy(p, &v, n * sizeof(float)); }
+CCT_INLINE void store(float* p, Vec v) { store_first(p, v, kLanes); }
+CCT_INLINE Vec add(Vec a, Vec b) { return a + b; }
+CCT_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return a * b + sum; }
+CCT_INLINE Vec clip(Vec v, Vec low, Vec high) {
+  v = v < low ? low : v;
+  return v > high ? high : v;
+}
+typedef uint32_t Kept;
+CCT_INLINE Kept kept_lanes(uint32_t keep) { return keep; }
+CCT_INLINE Vec compress(Vec v, Kept kept) {
+  Vec result = {};
+  for (int lane = 0, to = 0; lane < kLanes; ++lane) {
+    if (kept >> lane & 1) result[to++] = v[lane];
+  }
+  return result;
+}
+
+#endif

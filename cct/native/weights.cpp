@@ -1,0 +1,101 @@
+#include "weights.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace cct {
+namespace {
+
+// One row of W: the weights that a block of output channels has at a tap.
+struct Row {
+  Tap tap;
+  const float* weights;
+};
+
+// The rows of kernels begin..end of one block of output channels, in the order in which X lies in memory.
+std::vector<Row> rows_of(const Packed& p, const std::vector<int32_t>& shift_of, int64_t begin, int64_t end) {
+  std::vector<Row> rows;
+  for (int64_t k = begin; k < end; ++k) {
+    const int64_t group = p.filters[k] / p.out_blocks;
+    const int32_t* inputs = p.in_order + (group * p.in_blocks + p.channels[k]) * p.bi;
+    const float* weights = p.weights + k * p.bi * p.entries * p.bo;
+    for (int64_t i = 0; i < p.bi; ++i) {
+      if (inputs[i] < 0) continue;
+      for (int64_t e = 0; e < p.entries; ++e) {
+        const int32_t shift = shift_of[p.patterns[k] * p.entries + e];
+        rows.push_back({{inputs[i], shift}, weights + (i * p.entries + e) * p.bo});
+      }
+    }
+  }
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return a.tap.channel != b.tap.channel ? a.tap.channel < b.tap.channel : a.tap.shift < b.tap.shift;
+  });
+  return rows;
+}
+
+int32_t widest_tile(int64_t outputs) { return outputs >= 4 ? 4 : outputs >= 2 ? 2 : 1; }
+
+}  // namespace
+
+Weights::Weights(const Packed& p) {
+  const int64_t count =
+      p.kernels ? (*std::max_element(p.patterns, p.patterns + p.kernels) + 1) * p.entries : 0;
+  const Positions positions(p.pool, count);
+  add_shifts(p.window, positions.distinct);
+  add_tiles(p, positions.number);
+}
+
+void Weights::add_shifts(const Window& w, const std::vector<int64_t>& positions) {
+  std::map<std::pair<int64_t, int64_t>, int32_t> known;
+  for (int64_t position : positions) {
+    const int64_t row = position / w.kernel[1] * w.dilation[0],
+                  column = position % w.kernel[1] * w.dilation[1];
+    const auto next = static_cast<int32_t>(planes_.size());
+    const auto [plane, is_new] = known.insert({{row % w.stride[0], column % w.stride[1]}, next});
+    if (is_new) planes_.push_back({plane->first.first, plane->first.second, 0});
+    const Shift shift{plane->second, row / w.stride[0], column / w.stride[1]};
+    shifts_.push_back(shift);
+    planes_[shift.plane].last_column = std::max(planes_[shift.plane].last_column, shift.column);
+    last_row_ = std::max(last_row_, shift.row);
+    last_column_ = std::max(last_column_, shift.column);
+  }
+}
+
+void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
+  std::vector<int64_t> first_tap, first_value;  // of each tile: taps_ and values_ still move
+  int64_t k = 0;
+  for (int64_t filter = 0; filter < p.group * p.out_blocks; ++filter) {
+    const int64_t begin = k;
+    while (k < p.kernels && p.filters[k] == filter) ++k;
+    const std::vector<Row> rows = rows_of(p, shift_of, begin, k);
+    const int64_t taps = taps_.size();
+    for (const Row& row : rows) taps_.push_back(row.tap);
+
+    std::vector<int64_t> places;  // of the block that hold a channel
+    for (int64_t j = 0; j < p.bo; ++j) {
+      if (p.order[filter * p.bo + j] >= 0) places.push_back(j);
+    }
+    for (size_t done = 0; done < places.size(); done += tiles_.back().width) {
+      Tile tile{};
+      tile.width = widest_tile(places.size() - done);
+      tile.count = rows.size();
+      first_tap.push_back(taps);
+      first_value.push_back(values_.size());
+      for (const Row& row : rows) {
+        for (int32_t j = 0; j < tile.width; ++j) values_.push_back(row.weights[places[done + j]]);
+      }
+      for (int32_t j = 0; j < tile.width; ++j) {
+        tile.outputs[j] = p.order[filter * p.bo + places[done + j]];
+        tile.bias[j] = p.bias[tile.outputs[j]];
+      }
+      tiles_.push_back(tile);
+    }
+  }
+  for (size_t t = 0; t < tiles_.size(); ++t) {
+    tiles_[t].taps = taps_.data() + first_tap[t];
+    tiles_[t].weights = values_.data() + first_value[t];
+  }
+}
+
+}  // namespace cct
