@@ -1,0 +1,49 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cct.passes.choose_kernels import choose_kernels
+
+
+def _layers(seed: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {"a": (4, 6), "b": (8, 3), "c": (2, 2)}
+    scores = {n: torch.rand(shape, generator=generator) for n, shape in shapes.items()}
+    sizes = {n: torch.randint(1, 5, shape, generator=generator) * 4 for n, shape in shapes.items()}
+    return scores, sizes
+
+
+@given(st.integers(0, 2**16), st.floats(0.2, 1.0), st.floats(0, 1))
+def test_comes_within_a_block_of_the_budget_and_no_layer_dies(seed: int, share: float, floor: float) -> None:
+    scores, sizes = _layers(seed)
+    total = sum(int(size.sum()) for size in sizes.values())
+    kept = choose_kernels(scores, sizes, round(share * total), uniform=False, floor=floor)
+    weights = sum(int((sizes[n] * kept[n]).sum()) for n in sizes)
+    assert abs(weights - share * total) <= 16
+    for name, size in sizes.items():
+        assert kept[name].any()
+        assert int((size * kept[name]).sum()) >= floor * share * int(size.sum()) - 16
+
+
+@given(st.integers(0, 2**16), st.floats(0.2, 1.0))
+def test_uniform_keeps_the_same_share_of_each_layer(seed: int, share: float) -> None:
+    scores, sizes = _layers(seed)
+    total = sum(int(size.sum()) for size in sizes.values())
+    kept = choose_kernels(scores, sizes, round(share * total), uniform=True, floor=0)
+    for name, size in sizes.items():
+        assert abs(int((size * kept[name]).sum()) - share * int(size.sum())) <= 17
+
+
+def test_what_stays_matters_more_per_weight() -> None:
+    scores = {"a": torch.tensor([[4.0, 3.0, 2.0]]), "b": torch.tensor([[9.0, 1.0]])}
+    sizes = {"a": torch.tensor([[4, 4, 4]]), "b": torch.tensor([[16, 4]])}
+    kept = choose_kernels(scores, sizes, 24, uniform=False, floor=0)
+    assert kept["a"].tolist() == [[True, True, False]]
+    assert kept["b"].tolist() == [[True, False]]
+
+
+def test_a_smaller_budget_keeps_part_of_the_same() -> None:
+    scores, sizes = _layers(1)
+    many = choose_kernels(scores, sizes, 150, uniform=False, floor=0.5)
+    few = choose_kernels(scores, sizes, 80, uniform=False, floor=0.5)
+    assert all((many[name] | ~few[name]).all() for name in scores)

@@ -1,0 +1,39 @@
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cct.passes.blocks import Blocks, adjacent_blocks
+from cct.passes.choose_pool import ALL_PATTERNS, pattern_matrix
+from cct.passes.group_channels import group_channels
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 11), st.integers(1, 4), st.integers(0, 2**16))
+def test_every_group_is_tiled_and_no_block_leaves_it(groups: int, per_group: int, block: int, seed: int) -> None:
+    scores = torch.rand(groups * per_group, 4, 9, generator=torch.Generator().manual_seed(seed))
+    rows = group_channels(scores, block, groups, pattern_matrix(ALL_PATTERNS[:8]), 0.5, seed)
+    for group, part in enumerate(rows.view(groups, per_group)):
+        wanted = adjacent_blocks(per_group, block) + group * -(-per_group // block)
+        assert sorted(part.tolist()) == sorted(wanted.tolist())
+
+
+def test_finds_channels_that_are_alike() -> None:
+    # Four kinds of channels, shuffled: alike ones belong together.
+    kinds = torch.rand(4, 16, 9, generator=torch.Generator().manual_seed(0)) ** 4
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(1))
+    kind_of = torch.arange(4).repeat_interleave(4)[order]
+    rows = group_channels(kinds[kind_of], 4, 1, pattern_matrix(ALL_PATTERNS), 0.5, 0)
+    for row in range(4):
+        assert len(kind_of[rows == row].unique()) == 1
+
+
+def test_keeps_more_than_neighbours_do() -> None:
+    scores = torch.randn(32, 16, 9, generator=torch.Generator().manual_seed(0)).square()
+    pool = pattern_matrix(ALL_PATTERNS)
+
+    def kept(rows: torch.Tensor) -> float:
+        summed = Blocks(rows, torch.arange(16)).gather(scores)
+        return float((summed @ pool.T).amax(2).topk(8).values.sum())
+
+    found = kept(group_channels(scores, 4, 1, pool, 0.5, 0))
+    assert found > 1.03 * kept(adjacent_blocks(32, 4))
