@@ -254,11 +254,17 @@ struct ReleaseInfo {
   void operator()(OrtTensorTypeAndShapeInfo* info) const { ort::ReleaseTensorTypeAndShapeInfo(api, info); }
 };
 
+// What is known of a dimension: its size, or a name for it, or (size -1 and no name) nothing.
+struct Dimension {
+  int64_t size;
+  std::string name;
+};
+
 class ShapeInference {
  public:
   ShapeInference(const OrtApi* api, OrtShapeInferContext* context) : api_(api), context_(context) {}
 
-  // N as in X, O from the attributes, height and width where those of X are known.
+  // N as in X, O from the attributes, height and width as far as those of X are known.
   void infer() const {
     int64_t numbers[4][4];
     cct_ints ints[4];
@@ -266,30 +272,45 @@ class ShapeInference {
     for (int i = 0; i < 4; ++i)
       ints[i] = {numbers[i], read(names[i], ORT_ATTR_INTS, numbers[i], sizeof numbers[i])};
     const cct::Window window = cct::check_window(ints[0], ints[1], ints[2], ints[3]);
-    int64_t out_channels = 0;
-    read("out_channels", ORT_ATTR_INT, &out_channels, sizeof out_channels);
+    std::vector<Dimension> dims = input_dims();
+    if (dims.size() != 4) return;  // unknown; a wrong rank is refused when it runs
+    read("out_channels", ORT_ATTR_INT, &dims[1].size, sizeof dims[1].size);
+    dims[1].name.clear();
+    for (int axis = 0; axis < 2; ++axis) dims[2 + axis] = output_dim(window, axis, dims[2 + axis]);
+    // ONNX Runtime would take an unknown size without a name for the size -1.
+    for (const Dimension& dim : dims) {
+      if (dim.size < 0 && dim.name.empty()) return;
+    }
+    set_output(dims);
+  }
 
+ private:
+  // Equal names must mean equal sizes, so a size that changes is named by how.
+  static Dimension output_dim(const cct::Window& window, int axis, const Dimension& in) {
+    if (in.size > INT32_MAX) return {-1, ""};  // is refused when it runs
+    if (in.size >= 0) return {window.output(axis, in.size), ""};
+    if (in.name.empty()) return in;
+    const int64_t grown = window.pad_begin[axis] + window.pad_end[axis] - window.extent(axis) + 1;
+    if (grown == 0 && window.stride[axis] == 1) return in;
+    return {-1, "(" + in.name + "+" + std::to_string(grown - 1) + ")/" + std::to_string(window.stride[axis]) +
+                    "+1"};
+  }
+
+  // Of X; none when its rank is unknown.
+  std::vector<Dimension> input_dims() const {
     OrtTensorTypeAndShapeInfo* x = nullptr;  // stays the context's
     check_status(api_, ort::ShapeInferContext_GetInputTypeShape(api_, context_, kX, &x), "X");
     size_t rank = 0;
     check_status(api_, ort::GetDimensionsCount(api_, x, &rank), "X");
-    if (rank != 4) return;  // unknown; a wrong rank is refused when it runs
-    int64_t dims[4];
-    const char* symbols[4] = {"", "", "", ""};
-    check_status(api_, ort::GetDimensions(api_, x, dims, 4), "X");
-    check_status(api_, ort::GetSymbolicDimensions(api_, x, symbols, 4), "X");
-
-    dims[1] = out_channels;
-    symbols[1] = "";
-    for (int axis = 0; axis < 2; ++axis) {
-      int64_t& size = dims[2 + axis];
-      if (size >= 0) size = window.output(axis, size);
-      symbols[2 + axis] = "";
-    }
-    set_output(dims, symbols);
+    std::vector<int64_t> sizes(rank);
+    std::vector<const char*> names(rank, "");
+    check_status(api_, ort::GetDimensions(api_, x, sizes.data(), rank), "X");
+    check_status(api_, ort::GetSymbolicDimensions(api_, x, names.data(), rank), "X");
+    std::vector<Dimension> dims;
+    for (size_t i = 0; i < rank; ++i) dims.push_back({sizes[i], names[i]});
+    return dims;
   }
 
- private:
   // Number of values of an attribute.
   int64_t read(const char* name, OrtOpAttrType type, int64_t* values, size_t bytes) const {
     const OrtOpAttr* attribute = nullptr;
@@ -299,13 +320,19 @@ class ShapeInference {
     return static_cast<int64_t>(used / sizeof(int64_t));
   }
 
-  void set_output(const int64_t* dims, const char** symbols) const {
+  void set_output(const std::vector<Dimension>& dims) const {
+    std::vector<int64_t> sizes;
+    std::vector<const char*> names;
+    for (const Dimension& dim : dims) {
+      sizes.push_back(dim.size);
+      names.push_back(dim.name.c_str());
+    }
     OrtTensorTypeAndShapeInfo* made = nullptr;
     check_status(api_, ort::CreateTensorTypeAndShapeInfo(api_, &made), "Y");
     const std::unique_ptr<OrtTensorTypeAndShapeInfo, ReleaseInfo> y(made, ReleaseInfo{api_});
     check_status(api_, ort::SetTensorElementType(api_, y.get(), ORT_FLOAT), "Y");
-    check_status(api_, ort::SetDimensions(api_, y.get(), dims, 4), "Y");
-    check_status(api_, ort::SetSymbolicDimensions(api_, y.get(), symbols, 4), "Y");
+    check_status(api_, ort::SetDimensions(api_, y.get(), sizes.data(), sizes.size()), "Y");
+    check_status(api_, ort::SetSymbolicDimensions(api_, y.get(), names.data(), names.size()), "Y");
     check_status(api_, ort::ShapeInferContext_SetOutputTypeShape(api_, context_, 0, y.get()), "Y");
   }
 

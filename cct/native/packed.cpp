@@ -57,7 +57,7 @@ void check_pool(const Packed& p, cct_ints pool) {
   if (pool.count % p.entries) {
     fail("pool has ", pool.count, " numbers, no multiple of entries = ", p.entries);
   }
-  check_range("patterns in pool", pool.count / p.entries, 0, 256);
+  check_range("patterns in pool", pool.count / p.entries, 1, 256);
   for (int64_t i = 0; i < pool.count; ++i) {
     if (pool.data[i] < 0 || pool.data[i] >= positions) {
       fail("pool[", i, "] = ", pool.data[i], ", but kernel_shape has ", positions, " positions");
@@ -158,8 +158,7 @@ Positions::Positions(const int64_t* pool, int64_t count) : distinct(pool, pool +
 }
 
 int64_t Window::output(int axis, int64_t input) const {
-  const int64_t extent = (kernel[axis] - 1) * dilation[axis] + 1;
-  const int64_t room = input + pad_begin[axis] + pad_end[axis] - extent;
+  const int64_t room = input + pad_begin[axis] + pad_end[axis] - extent(axis);
   return room < 0 ? 0 : room / stride[axis] + 1;
 }
 

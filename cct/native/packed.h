@@ -12,6 +12,8 @@ namespace cct {
 struct Window {
   int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2];
 
+  int64_t extent(int axis) const { return (kernel[axis] - 1) * dilation[axis] + 1; }
+
   // Output size along an axis; less than 1 when the kernel is larger than the padded input.
   int64_t output(int axis, int64_t input) const;
 };

@@ -1,0 +1,200 @@
+"""The C seam of libcct_ops.so (pattern_conv.h) through ctypes: any ISA row, in this process, without ONNX Runtime."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cct
+
+PATH = os.environ.get("CCT_TEST_LIBRARY") or cct.library_path()  # another build of it, for the sanitizer tests
+GUARD = 64  # floats around what a routine may write
+
+Int64s = ctypes.POINTER(ctypes.c_int64)
+Task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
+ParallelFor = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, Task, ctypes.c_size_t, ctypes.c_void_p)
+
+
+class Ints(ctypes.Structure):
+    _fields_ = [("data", Int64s), ("count", ctypes.c_int64)]
+
+
+class Tensor(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("dims", Int64s), ("rank", ctypes.c_int64)]
+
+
+class PackedStruct(ctypes.Structure):
+    _fields_ = [
+        ("layout", ctypes.c_char_p),
+        *((name, Ints) for name in ("kernel_shape", "strides", "pads", "dilations", "pool", "block")),
+        *((name, ctypes.c_int64) for name in ("group", "in_channels", "out_channels", "entries")),
+        *((name, ctypes.c_float) for name in ("clip_min", "clip_max")),
+        *((name, Tensor) for name in ("W", "filters", "channels", "patterns", "order", "in_order", "B")),
+    ]
+
+
+class Threads(ctypes.Structure):
+    _fields_ = [("parallel_for", ParallelFor), ("pool", ctypes.c_void_p)]
+
+
+DTYPES = {"W": "f4", "filters": "i4", "channels": "i4", "patterns": "u1", "order": "i4", "in_order": "i4", "B": "f4"}
+
+
+def _bind(path: str) -> ctypes.CDLL:
+    library = ctypes.CDLL(path)
+    error = [ctypes.c_char_p, ctypes.c_size_t]
+    library.cct_isa_name.restype = ctypes.c_char_p
+    library.cct_pattern_conv_create.restype = ctypes.c_void_p
+    library.cct_pattern_conv_create.argtypes = [ctypes.POINTER(PackedStruct), ctypes.c_char_p, *error]
+    library.cct_pattern_conv_destroy.argtypes = [ctypes.c_void_p]
+    library.cct_pattern_conv_prepare.argtypes = [
+        ctypes.c_void_p, Int64s, Int64s, ctypes.POINTER(ctypes.c_size_t), *error
+    ]  # fmt: skip
+    library.cct_pattern_conv_run.argtypes = [
+        ctypes.c_void_p, Int64s, *[ctypes.c_void_p] * 4, ctypes.POINTER(Threads), *error
+    ]  # fmt: skip
+    return library
+
+
+LIBRARY = _bind(PATH)
+ISAS = tuple(LIBRARY.cct_isa_name(row).decode() for row in range(LIBRARY.cct_isa_count()))  # best first
+SUPPORTED = tuple(name for row, name in enumerate(ISAS) if LIBRARY.cct_isa_supported(row))
+
+
+class SeamError(Exception):
+    """What a C function answered."""
+
+
+def _int64s(values: Any) -> Any:
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+@dataclass
+class Arguments:
+    """All that a PatternConv node states; any of it may be replaced to make it wrong."""
+
+    layout: str = "NCHW"
+    kernel_shape: Any = (3, 3)
+    strides: Any = (1, 1)
+    pads: Any = (0, 0, 0, 0)
+    dilations: Any = (1, 1)
+    pool: Any = ()
+    block: Any = (1, 1)
+    group: int = 1
+    in_channels: int = 1
+    out_channels: int = 1
+    entries: int = 1
+    clip_min: float = -math.inf
+    clip_max: float = math.inf
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, packed: Any, bias: NDArray[np.float32], **attributes: Any) -> Arguments:
+        arrays = {name: bias if name == "B" else getattr(packed, name) for name in DTYPES}
+        names = ("kernel_shape", "block", "group", "in_channels", "out_channels", "entries")
+        stated = {name: getattr(packed, name) for name in names}
+        return cls(pool=packed.pool.reshape(-1).tolist(), arrays=arrays, **stated, **attributes)
+
+    def struct(self) -> PackedStruct:
+        struct = PackedStruct(layout=self.layout.encode(), clip_min=self.clip_min, clip_max=self.clip_max)
+        for name in ("kernel_shape", "strides", "pads", "dilations", "pool", "block"):
+            values = getattr(self, name)
+            setattr(struct, name, Ints(_int64s(values), len(values)))
+        for name in ("group", "in_channels", "out_channels", "entries"):
+            setattr(struct, name, getattr(self, name))
+        for name, dtype in DTYPES.items():
+            array = np.ascontiguousarray(self.arrays[name], dtype)
+            self.arrays[name] = array  # what the struct points to
+            setattr(struct, name, Tensor(array.ctypes.data, _int64s(array.shape), array.ndim))
+        return struct
+
+
+class PatternConv:
+    """One convolution of one ISA row, as a session holds it."""
+
+    def __init__(self, arguments: Arguments, isa: str | None = None):
+        error = ctypes.create_string_buffer(512)
+        struct = arguments.struct()
+        name = isa.encode() if isa is not None else None
+        self._handle = LIBRARY.cct_pattern_conv_create(ctypes.byref(struct), name, error, len(error))
+        if not self._handle:
+            raise SeamError(error.value.decode())
+
+    def __del__(self) -> None:
+        LIBRARY.cct_pattern_conv_destroy(self._handle)
+
+    def prepare(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+        """Shape of Y and bytes of scratch."""
+        error, dims, size = ctypes.create_string_buffer(512), (ctypes.c_int64 * 4)(), ctypes.c_size_t()
+        if LIBRARY.cct_pattern_conv_prepare(self._handle, _int64s(shape), dims, ctypes.byref(size), error, len(error)):
+            raise SeamError(error.value.decode())
+        return tuple(dims), size.value
+
+    def run(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None, threads: int = 1) -> Any:
+        """Y. Fails when something beside Y or the scratch was written, or not all of Y.
+
+        Args:
+            x, z: input and residual.
+            threads: 0 gives none, 1 does the tasks last to first, -1 does nothing and says so.
+        """
+        x = np.ascontiguousarray(x, np.float32)
+        dims, size = self.prepare(x.shape)
+        assert z is None or z.shape == dims
+        z = None if z is None else np.ascontiguousarray(z, np.float32)
+        count, room = math.prod(dims), -(-size // 4)
+        y = np.full(count + 2 * GUARD, -12345, np.float32)
+        y[GUARD : GUARD + count] = np.nan
+        scratch = np.full(room + 2 * GUARD, np.nan, np.float32)
+        scratch[room + GUARD :] = scratch[:GUARD] = -12345
+        failures: list[BaseException] = []
+
+        @ParallelFor
+        def parallel_for(pool: Any, task: Any, count: int, argument: Any) -> int:
+            if threads < 0:
+                return 1
+            try:
+                if threads == 1:
+                    for i in reversed(range(count)):
+                        task(argument, i)
+                else:
+                    list(executor.map(lambda i: task(argument, i), range(count)))
+            except BaseException as failure:
+                failures.append(failure)
+                return 1
+            return 0
+
+        error = ctypes.create_string_buffer(512)
+        with ThreadPoolExecutor(max(threads, 1)) as executor:
+            failed = LIBRARY.cct_pattern_conv_run(
+                self._handle, _int64s(x.shape), x.ctypes.data, None if z is None else z.ctypes.data,
+                y.ctypes.data + 4 * GUARD, scratch.ctypes.data + 4 * GUARD,
+                ctypes.byref(Threads(parallel_for, None)) if threads else None, error, len(error),
+            )  # fmt: skip
+        if failures:
+            raise failures[0]
+        if failed:
+            raise SeamError(error.value.decode())
+        for around in (y[:GUARD], y[GUARD + count :], scratch[:GUARD], scratch[room + GUARD :]):
+            assert (around == -12345).all(), "written outside of Y or of the scratch"
+        return y[GUARD : GUARD + count].reshape(dims)
+
+
+def run(
+    isa: str | None,
+    x: NDArray[np.float32],
+    packed: Any,
+    *,
+    bias: NDArray[np.float32],
+    z: NDArray[np.float32] | None = None,
+    threads: int = 1,
+    **attributes: Any,
+) -> Any:
+    """Y of one call; `attributes` are strides, pads, dilations, clip_min, clip_max."""
+    return PatternConv(Arguments.of(packed, bias, **attributes), isa).run(x, z, threads)

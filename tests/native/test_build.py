@@ -1,0 +1,58 @@
+"""What the compiler made: exported names, and nothing of one ISA row that another could run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from native.seam import ISAS, PATH
+
+ROOT = Path(__file__).parents[2]
+HEADER = ROOT / "cct" / "native" / "pattern_conv.h"
+
+if not shutil.which("nm"):
+    pytest.skip("no nm to read symbols with", allow_module_level=True)
+
+
+def symbols(*arguments: object) -> list[str]:
+    command = ["nm", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_only_the_entry_point_and_the_seam_are_exported():
+    exported = {line.split()[-1] for line in symbols("-D", "--defined-only", PATH)}
+    declared = set(re.findall(r"^[\w* ]+?\*?\b(cct_\w+)\(", HEADER.read_text(), re.MULTILINE))
+    assert len(declared) == 7
+    assert exported == {"RegisterCustomOps"} | declared
+
+
+def test_onnxruntime_is_not_linked():
+    needed = [line for line in symbols("-D", "--undefined-only", PATH) if "Ort" in line]
+    assert needed == []
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_row_shares_no_code_with_the_others(isa, strict_build):
+    """The linker keeps one copy of a weak symbol: it could be one that this CPU does not run."""
+    (compiled,) = strict_build.glob(f"CMakeFiles/cct_routine_{isa}.dir/**/*.o")
+    lines = symbols("-C", "--defined-only", compiled)
+    assert any(f"cct::{isa}::routine" in line for line in lines)
+    assert [line for line in lines if re.search(r" [WVuwv] ", line)] == []
+    assert [line for line in lines if re.search(r" [TDBR] ", line) and f"cct::{isa}::" not in line] == []
+
+
+def test_elsewhere_the_build_installs_nothing_and_says_so(tmp_path):
+    cmake = shutil.which("cmake")
+    if not cmake:
+        pytest.skip("no cmake")
+    configure = [cmake, "-S", str(HEADER.parent), "-B", str(tmp_path / "b"), "-DCMAKE_SYSTEM_NAME=Linux",
+                 "-DCMAKE_SYSTEM_PROCESSOR=riscv64"]  # fmt: skip
+    done = subprocess.run(configure, capture_output=True, text=True, check=True)
+    assert len(re.findall("no operator library for Linux riscv64", done.stdout)) == 1
+    subprocess.run([cmake, "--build", str(tmp_path / "b")], capture_output=True, check=True)
+    install = [cmake, "--install", str(tmp_path / "b"), "--prefix", str(tmp_path / "i")]
+    subprocess.run(install, capture_output=True, check=True)
+    assert not list(tmp_path.glob("i/**/*.so"))

@@ -1,0 +1,190 @@
+"""Every ISA row that this CPU supports against the float64 reference, through the seam."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from cases import EPS, cases, draw_packed, draw_values
+from hypothesis import HealthCheck, given, settings
+from native.seam import SUPPORTED, Arguments, PatternConv, SeamError, run
+
+SAME = {"pads": (1, 1, 1, 1)}
+rows = pytest.mark.parametrize("isa", SUPPORTED)
+
+
+def agree(case, isa, threads=1, factor=8 * EPS):
+    got = run(isa, case.x, case.packed, bias=case.bias, z=case.z, threads=threads, **case.geometry, **case.clip)
+    expected = case.expected()
+    assert got.shape == expected.shape
+    assert (abs(got - expected) <= case.bound(factor)).all()
+
+
+@rows
+def test_every_case_agrees(isa):
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(cases())
+    def check(case):
+        agree(case, isa)
+
+    check()
+
+
+@rows
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(7, 7), (8, 9), (14, 14), (15, 16), (17, 31), (28, 28), (56, 56), (57, 40), (3, 200)])
+def test_image_sizes_agree(isa, size, stride):
+    rng = np.random.default_rng(size)
+    packed = draw_packed(rng, out_channels=11, in_channels=6, keep=0.6)
+    geometry = {**SAME, "strides": (stride, stride)}
+    agree(draw_values(rng, packed, (2, 6, *size), geometry, "clip", residual=True), isa, threads=3)
+
+
+@rows
+@pytest.mark.parametrize("shape", [(1, 40, 90, 90), (9, 40, 30, 30), (12, 8, 5, 5), (3, 160, 20, 20)])
+def test_images_that_are_cut_into_bands_agree(isa, shape):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=9, in_channels=shape[1], keep=0.4)
+    agree(draw_values(rng, packed, shape, SAME, "relu", residual=True), isa, threads=4)
+
+
+@rows
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (7, 7), (16, 16), (23, 37)])
+def test_input_without_padding_is_read_in_place(isa, kernel, size):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=10, in_channels=7, kernel=(kernel, kernel), entries=1, keep=0.7)
+    shape = (2, 7, *(s + kernel - 1 for s in size))
+    agree(draw_values(rng, packed, shape, {}, residual=True), isa, threads=2)
+
+
+@rows
+def test_a_dilated_kernel_with_its_padding_agrees(isa):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=8, in_channels=8)
+    geometry = {"pads": (12,) * 4, "dilations": (12, 12)}
+    agree(draw_values(rng, packed, (1, 8, 33, 33), geometry), isa)
+
+
+@rows
+def test_padding_far_beyond_the_kernel_agrees(isa):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=5, in_channels=2)
+    geometry = {"pads": (0, 70, 9, 2), "strides": (2, 3)}
+    agree(draw_values(rng, packed, (1, 2, 6, 5), geometry), isa)
+
+
+@rows
+@pytest.mark.parametrize("block", [(16, 1), (8, 8), (64, 8), (3, 2)])
+def test_blocks_agree(isa, block):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=70, in_channels=20, block=block, keep=0.5)
+    agree(draw_values(rng, packed, (1, 20, 12, 12), SAME), isa, threads=2)
+
+
+@rows
+@pytest.mark.parametrize("group", [2, 6])
+def test_groups_agree(isa, group):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=30, in_channels=12, group=group, block=(4, 2))
+    agree(draw_values(rng, packed, (1, 12, 10, 10), SAME), isa, threads=2)
+
+
+@rows
+@pytest.mark.parametrize("values", ["constant", "positive"])
+def test_values_whose_errors_add_up_agree(isa, values):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=16, in_channels=64, keep=0.6)
+    case = draw_values(rng, packed, (1, 64, 13, 13), SAME)
+    for array in (case.x, packed.W, case.bias):
+        array[...] = np.where(array != 0, 0.1, 0) if values == "constant" else abs(array)
+    agree(case, isa, factor=case.products * 2.0**-24)
+
+
+@rows
+def test_no_kernels_leave_the_bias(isa):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=5, in_channels=3, keep=0)
+    assert len(packed.W) == 0
+    case = draw_values(rng, packed, (2, 3, 9, 9), SAME)
+    got = run(isa, case.x, packed, bias=case.bias, **SAME)
+    assert (got == case.bias[:, None, None]).all()
+
+
+@rows
+@pytest.mark.parametrize("size", [9, 90])
+def test_no_images_give_no_output(isa, size):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=5, in_channels=3)
+    x = np.zeros((0, 3, size, size), np.float32)
+    assert run(isa, x, packed, bias=np.zeros(5), **SAME).shape == (0, 5, size, size)
+
+
+@rows
+def test_any_number_of_threads_gives_the_same_bits(isa):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=22, in_channels=40)
+    arguments = Arguments.of(packed, rng.standard_normal(22).astype(np.float32), **SAME)
+    conv = PatternConv(arguments, isa)
+    for shape in ((1, 40, 14, 14), (2, 40, 80, 61)):
+        x = rng.standard_normal(shape).astype(np.float32)
+        alone = conv.run(x, threads=0)
+        assert all(np.array_equal(conv.run(x, threads=n), alone) for n in (1, 2, 7))
+
+
+@rows
+@pytest.mark.parametrize("clip", [(-math.inf, math.inf), (0, math.inf), (-1, 2)])
+def test_nan_and_infinity_pass_the_clip_as_in_onnxruntime(isa, clip):
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=1, in_channels=1, kernel=(1, 1), entries=1, block=(1, 1), keep=1)
+    packed.W[...] = 1
+    x = rng.standard_normal((1, 1, 5, 7)).astype(np.float32)
+    x[0, 0, 1, 1:6] = np.nan, np.inf, -np.inf, 0, -0.0
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    if clip == (0, math.inf):
+        node, bounds = helper.make_node("Relu", ["x"], ["y"]), []
+    else:
+        node = helper.make_node("Clip", ["x", "low", "high"], ["y"])
+        bounds = [
+            helper.make_tensor(name, float32, [], [value]) for name, value in zip(("low", "high"), clip, strict=True)
+        ]
+    ends = [[helper.make_tensor_value_info(name, float32, x.shape)] for name in "xy"]
+    model = helper.make_model(
+        helper.make_graph([node], "g", *ends, bounds), opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    got = run(isa, x, packed, bias=np.zeros(1), clip_min=clip[0], clip_max=clip[1])
+    assert np.isnan(got[0, 0, 1, 1])
+    np.testing.assert_array_equal(got, session.run(None, {"x": x})[0])
+
+
+@rows
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 4, 9, 9), "X has 4 channels, not 3"),
+        ((1, 3, 0, 9), "X has height 0"),
+        ((1, 3, 9, 2**31), "X has width 2147483648"),
+        ((-1, 3, 9, 9), "X has -1 images"),
+        ((1, 3, 2, 9), "kernel 3 with dilation 2 is larger than X with height 2 and padding 1 + 0"),
+        ((2**40, 3, 2**20, 2**20), "X would have more bytes than 63 bits can count"),
+        ((0, 3, 2**31 - 1, 2**31 - 1), "63 bits"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused_with_the_numbers(isa, shape, message):
+    packed = draw_packed(np.random.default_rng(0), out_channels=5, in_channels=3)
+    conv = PatternConv(Arguments.of(packed, np.zeros(5), dilations=(2, 1), pads=(1, 1, 0, 1)), isa)
+    with pytest.raises(SeamError, match="PatternConv: ") as caught:
+        conv.prepare(shape)
+    assert message in str(caught.value)
+
+
+@rows
+def test_threads_that_fail_are_an_error(isa):
+    packed = draw_packed(np.random.default_rng(0), out_channels=5, in_channels=3)
+    conv = PatternConv(Arguments.of(packed, np.zeros(5), **SAME), isa)
+    with pytest.raises(SeamError, match="PatternConv: the threads did not run"):
+        conv.run(np.zeros((1, 3, 9, 9)), threads=-1)
