@@ -22,6 +22,7 @@ DOMAIN = "cct"
 NAME = "PatternConv"
 VERSION = 1
 OPSET = 18  # of everything else in the file; the bodies need 18 (ScatterElements with add), the oldest runtime takes 21
+LARGEST = 65535  # of kernel_shape, strides, pads, dilations, block: no product of two overflows anywhere
 IR_VERSION = 10  # the first with function overloads
 CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7
 VARIANTS = tuple(f"{act}{add}" for act in ("none", "relu", "clip") for add in ("", "_add"))
@@ -189,8 +190,10 @@ def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
             raise OperatorError(f"layout {values['layout']!r} is not known; NCHW is")
         for name, length in (("kernel_shape", 2), ("strides", 2), ("pads", 4), ("dilations", 2), ("block", 2)):
             low = 0 if name == "pads" else 1
-            if len(values[name]) != length or min(values[name]) < low:
-                raise OperatorError(f"{name} {list(values[name])}: must be {length} numbers >= {low}")
+            if len(values[name]) != length or min(values[name]) < low or max(values[name]) > LARGEST:
+                raise OperatorError(f"{name} {list(values[name])}: must be {length} numbers from {low} to {LARGEST}")
+        if not values["clip_min"] <= values["clip_max"]:
+            raise OperatorError(f"clip_min {values['clip_min']} must be at most clip_max {values['clip_max']}")
         entries = values["entries"]
         if entries < 1 or not values["pool"] or len(values["pool"]) % entries:
             raise OperatorError(f"pool of {len(values['pool'])} positions does not divide into {entries} entries each")

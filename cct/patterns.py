@@ -160,8 +160,6 @@ def check(packed: Packed) -> None:
     first = np.flatnonzero(np.diff(kernel, prepend=-1))
     if kept and np.add.reduceat(uses, first, axis=0).max() > 1:
         raise OperatorError("patterns of one kernel overlap")
-    if not np.isfinite(p.W).all():
-        raise OperatorError("W holds NaN or infinite weights")
     on_padding = p.order.reshape(-1, bo)[p.filters][:, None, None, :] < 0
     block_in = p.filters // blocks_out * blocks_in + p.channels
     on_padding = on_padding | (p.in_order.reshape(-1, bi)[block_in][:, :, None, None] < 0)

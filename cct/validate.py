@@ -152,7 +152,10 @@ def accuracy(opened: Any, data: Data, batch_size: int = 128) -> float:
     """Percent of the validation images that a session classifies right."""
     right = total = 0
     for images, labels in data.batches("val", batch_size):
-        right += int((run(opened, images.numpy()).argmax(1) == labels.numpy()).sum())
+        logits = run(opened, images.numpy())
+        if logits.shape != (len(images), len(data.classes)):
+            raise CctError(f"the model answers {logits.shape[1:]}; {data.name} has {len(data.classes)} classes")
+        right += int((logits.argmax(1) == labels.numpy()).sum())
         total += len(labels)
     return 100 * right / total
 

@@ -114,7 +114,8 @@ def _replace(graph: ir.Graph, node: ir.Node, packed: Packed, layer: Layer) -> No
             continue
         array = np.zeros(packed.out_channels, np.float32) if name == "B" else getattr(packed, name)
         tensor = ir.tensor(array, name=f"{layer.name}.{name}")
-        value = ir.Value(name=tensor.name, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+        kind, shape = ir.TensorType(tensor.dtype), ir.Shape(array.shape)
+        value = ir.Value(name=tensor.name, type=kind, shape=shape, const_value=tensor)
         graph.register_initializer(value)
         values.append(value)
     geometry = {name: tuple(node.attributes.get_ints(name, default)) for name, default in _DEFAULTS.items()}
@@ -127,5 +128,5 @@ def _replace(graph: ir.Graph, node: ir.Node, packed: Packed, layer: Layer) -> No
     )
     weight = node.inputs[1]
     ir.convenience.replace_nodes_and_values(graph, node, [node], [replacement], node.outputs, replacement.outputs)
-    if weight is not None and weight.name in graph.initializers:
+    if weight is not None and weight.name is not None and weight.name in graph.initializers:
         del graph.initializers[weight.name]

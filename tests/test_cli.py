@@ -164,7 +164,7 @@ WRONG = {
     "output name": (lambda f, c: ["compress", MODEL, "--data", "digits", "-o", f / "m.bin"], ".onnx"),
     "output over input": (lambda f, c: ["compress", c / "m.pt", "--data", "digits", "-o", c / "m.onnx"], "replace"),
     "arch": (lambda f, c: ["compress", MODEL, "--data", "digits", "--arch", "nowhere:net"], "nowhere"),
-    "validate without operator": (lambda f, c: ["validate", _foreign(f), "--data", "digits"], "f.onnx"),
+    "validate no classifier": (lambda f, c: ["validate", _foreign(f), "--data", "digits"], "10 classes"),
     "validate no onnx": (lambda f, c: ["validate", _broken(f), "--data", "digits"], "no valid ONNX"),
     "validate forged": (lambda f, c: ["validate", _rewired(f, c), "--data", "digits"], "channels"),
     "gate without baseline": (

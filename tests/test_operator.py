@@ -128,6 +128,8 @@ FAULTS = {
     "layout": (lambda n: n.attributes.add(ir.AttrString("layout", "NHWC")), "layout 'NHWC' is not known"),
     "strides": (lambda n: n.attributes.add(ir.AttrInt64s("strides", [0, 1])), "strides"),
     "pads": (lambda n: n.attributes.add(ir.AttrInt64s("pads", [1, 1, 1])), "pads"),
+    "dilations": (lambda n: n.attributes.add(ir.AttrInt64s("dilations", [1, 1 << 20])), "dilations"),
+    "clip": (lambda n: n.attributes.add(ir.AttrFloat32("clip_max", math.nan)), "clip_min"),
     "pool": (lambda n: n.attributes.add(ir.AttrInt64s("pool", [0, 1, 2])), "does not divide into 4"),
     "inputs": (lambda n: n.resize_inputs(7), "7 inputs"),
     "no constant": (lambda n: n.replace_input_with(1, n.inputs[0]), "W must be a constant"),

@@ -91,7 +91,6 @@ FAULTS = {
     "channels range": (lambda p: {"channels": _set(p.channels, -1, 6)}, r"channels: values 0\.\.6"),
     "patterns range": (lambda p: {"patterns": _set(p.patterns, -1, 8)}, r"patterns: values"),
     "ascending": (lambda p: {"filters": p.filters[::-1]}, "strictly ascending"),
-    "NaN": (lambda p: {"W": _set(p.W, (0, 0, 0), np.nan)}, "NaN"),
 }
 
 
