@@ -20,7 +20,8 @@ import importlib.util
 import io
 import math
 import os
-import pickle
+import re
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -141,13 +142,16 @@ def _read(path: Path) -> tuple[Any, str]:
         if any(name.split("/")[-1] == "archive_format" for name in names):
             raise CheckpointError(f"{path} is an exported program: save model.state_dict() and give --arch")
     try:
-        raw = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Weights only" in str(error) or "Unsupported" in str(error):
-            raise CheckpointError(f"{path} holds more than tensors: save model.state_dict()") from error
-        raise CheckpointError(f"{path} is no checkpoint, or is damaged") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols: what matters is raised
+            raw = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever the bytes provoke
-        raise CheckpointError(f"{path} is no checkpoint, or is damaged: {_first_line(error)}") from error
+        code = re.search(r"GLOBAL ((?:\w+\.)+\w+)", str(error))
+        if code is not None:
+            raise CheckpointError(
+                f"{path} holds more than tensors, it asks for {code[1]}: save model.state_dict() alone"
+            ) from error
+        raise CheckpointError(f"{path} is no checkpoint, or is damaged") from error
     return raw, hashlib.sha256(content).hexdigest()
 
 

@@ -1,0 +1,87 @@
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cct.errors import RecipeError
+from cct.recipe import Recipe
+
+
+def test_every_knob_survives_toml() -> None:
+    recipe = Recipe(block=(8, 2), pool=((0, 1, 3, 4), (4, 5, 7, 8)), include=("a.*",), easing="lasso", lasso=1e-3)
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+    assert Recipe.from_toml(Recipe().to_toml()) == Recipe()
+    assert all(f"{field.name} = " in Recipe().to_toml() for field in fields(Recipe))
+
+
+@given(st.floats(1, 1e6), st.integers(1, 64), st.integers(1, 64), st.floats(0, 1, width=32))
+def test_numbers_survive_toml(compression: float, height: int, width: int, share: float) -> None:
+    recipe = Recipe(compression=compression, block=(height, width), choose_at=share, cut_at=1.0)
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+def test_what_is_not_named_keeps_its_default() -> None:
+    assert Recipe.from_toml("compression = 8\nblock = [1, 1]") == Recipe(compression=8.0, block=(1, 1))
+
+
+def test_every_knob_is_documented() -> None:
+    assert Recipe.__doc__ is not None
+    for field in fields(Recipe):
+        assert f"        {field.name}: " in Recipe.__doc__
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("compresion = 4", "no knob 'compresion'; the nearest is compression"),
+        ("lr = 4", "no knob 'lr'"),
+        ("compression = 0.5", "compression is 0.5: it must be 1 or more"),
+        ("compression = nan", "compression is nan: it must be a finite number"),
+        ("compression = 'four'", "compression is 'four': it must be a finite number"),
+        ("compression = true", "compression is True: it must be a finite number"),
+        ("compression = [4]", "compression is a list"),
+        ("block = [4]", "two whole numbers"),
+        ("block = [4, 0]", "two whole numbers"),
+        ("block = [4, 1.5]", "each part must be a whole number"),
+        ("block = 4", "block is 4: it must be a list"),
+        ("epochs = -1", "epochs is -1: it must be 0 or more"),
+        ("epochs = 1.5", "epochs is 1.5: it must be a whole number"),
+        ("nesterov = 1", "nesterov is 1: it must be true or false"),
+        ("momentum = 1", "from 0 to below 1"),
+        ("momentum = 0", "momentum is 0: it must be above 0 when nesterov is true"),
+        ("batch_size = 0", "1 or more"),
+        ("temperature = 0", "above 0"),
+        ("importance = 'fisher'", "choose one of magnitude, taylor"),
+        ("pool = 'random'", "greedy, frequent, or a list of patterns"),
+        ("pool = []", "1 to 126 different patterns"),
+        ("pool = [[0, 1, 2, 9]]", "patterns of 4 ascending positions"),
+        ("pool = [[0, 2, 1, 3]]", "patterns of 4 ascending positions"),
+        ("pool = [[0, 1, 2]]", "patterns of 4 ascending positions"),
+        ("pool = [[0, 1, 2, 3], [0, 1, 2, 3]]", "1 to 126 different patterns"),
+        ("pool_size = 127", "between 1 and 126"),
+        ("choose_at = 0.5\ncut_at = 0.25", "cut_at is 0.25: it must be choose_at"),
+        ("lasso = 1e-3", 'unless easing is "lasso"'),
+        ("include = 'layer1'", "include is 'layer1': it must be a list"),
+        ("include = [1]", "each part must be a text"),
+        ("compression = ", "the recipe is no TOML"),
+    ],
+)
+def test_wrong_values_are_named(text: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_toml(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_papers_recipe() -> None:
+    paper = Recipe.named("clicktrain-paper")
+    assert (paper.importance, paper.pool, paper.connectivity, paper.easing) == ("taylor", "frequent", "uniform", "lasso")
+    assert paper.lasso == 2.5e-4
+    with pytest.raises(RecipeError, match="the tool has clicktrain-paper"):
+        Recipe.named("papers")
+
+
+def test_a_changed_copy_is_checked_too() -> None:
+    with pytest.raises(RecipeError, match="seed"):
+        replace(Recipe(), seed=-1)
