@@ -43,9 +43,7 @@ def session(
     options = options or ort.SessionOptions()
     options.intra_op_num_threads = threads
     if library and not supported():
-        warnings.warn(
-            "cct has no library for this platform: the model runs as dense convolutions", stacklevel=2
-        )
+        warnings.warn("cct has no library for this platform: the model runs as dense convolutions", stacklevel=2)
     elif library:
         try:
             options.register_custom_ops_library(library_path())
