@@ -9,6 +9,12 @@
 
 namespace cct {
 
+// Vectors cut into spans of nearly equal size, each a few times what a routine keeps in registers.
+struct Spans {
+  int64_t vectors = 0, pieces = 0, count = 0;
+  int64_t begin(int64_t span) const { return vectors * (pieces * span / count) / pieces; }
+};
+
 struct Geometry {
   static constexpr int64_t kMostWorkers = 64;
   static constexpr int64_t kAlignment = 64;  // of the scratch, in bytes: a cache line
@@ -23,6 +29,7 @@ struct Geometry {
   Layout layout;
 
   int64_t lanes;         // of a vector
+  int64_t widest;        // most vectors that are computed together
   int64_t vectors;       // of an output channel
   int64_t first_packed;  // vectors before it read X itself, the others packed rows
   int64_t last_row;      // the largest distance of a tap downwards, in a plane
@@ -32,12 +39,14 @@ struct Geometry {
   // slot, and then compute them, in units of a span and a chunk of the output channels.
   bool banded;
   int64_t bands, band;
-  int64_t span, direct_spans, spans;
+  int64_t spans;  // of an unbanded image
   int64_t chunks;
   int64_t slots, slot_floats;
 
   int64_t planes_at, offsets_at, lanes_at, slots_at;  // in the scratch, in bytes
   int64_t scratch_bytes;
+
+  Spans cut(int64_t some_vectors) const;
 
   // The first row of a plane that the vectors from `begin` on read, and how many rows those up to `end` read.
   int64_t first_row(int64_t begin) const { return begin * lanes / layout.pitch; }

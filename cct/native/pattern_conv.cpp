@@ -52,8 +52,7 @@ struct Run {
     conv.routine.pack(geometry.layout, band, first_channel, end_channel);
   }
 
-  // Computes the vectors begin..end of image n and some tiles; `from` is what vector 0 would read of channel
-  // 0.
+  // Computes the vectors begin..end of image n; `from` is what the first one reads of channel 0.
   void compute(int64_t n, int64_t begin, int64_t end, const float* from, int64_t channel_lanes,
                int64_t first_tile, int64_t end_tile) const {
     const Geometry& g = geometry;
@@ -83,9 +82,11 @@ void band_unit(const Run& run, int64_t unit, int64_t worker) {
                 end = std::min(begin + g.band, g.vectors);
   float* slot = run.slot(worker);
   run.pack(n, begin, end, slot, 0, g.channels);
-  for (int64_t v = begin; v < end; v += g.span) {
-    const float* from = slot + v * g.lanes - g.first_row(begin) * g.layout.pitch;
-    run.compute(n, v, std::min(v + g.span, end), from, g.layout.channel_lanes, 0,
+  const Spans spans = g.cut(end - begin);
+  for (int64_t i = 0; i < spans.count; ++i) {
+    const int64_t from = begin + spans.begin(i);
+    const float* x = slot + from * g.lanes - g.first_row(begin) * g.layout.pitch;
+    run.compute(n, from, begin + spans.begin(i + 1), x, g.layout.channel_lanes, 0,
                 run.conv.weights.tiles().size());
   }
 }
@@ -101,17 +102,20 @@ void pack_unit(const Run& run, int64_t unit, int64_t) {
 
 void compute_unit(const Run& run, int64_t unit, int64_t) {
   const Geometry& g = run.geometry;
-  const int64_t n = unit / (g.spans * g.chunks), chunk = unit % g.chunks, span = unit / g.chunks % g.spans;
+  const int64_t n = unit / (g.spans * g.chunks), span = unit / g.chunks % g.spans, chunk = unit % g.chunks;
   const int64_t tiles = run.conv.weights.tiles().size();
   const int64_t first_tile = tiles * chunk / g.chunks, end_tile = tiles * (chunk + 1) / g.chunks;
-  if (span < g.direct_spans) {
-    const int64_t begin = span * g.span, end = std::min(begin + g.span, g.first_packed);
-    run.compute(n, begin, end, run.image(n) + begin * g.lanes, g.in[0] * g.in[1], first_tile, end_tile);
+  const Spans direct = g.cut(g.first_packed);
+  if (span < direct.count) {
+    const int64_t begin = direct.begin(span);
+    const float* x = run.image(n) + begin * g.lanes;
+    run.compute(n, begin, direct.begin(span + 1), x, g.in[0] * g.in[1], first_tile, end_tile);
   } else {
-    const int64_t begin = g.first_packed + (span - g.direct_spans) * g.span,
-                  end = std::min(begin + g.span, g.vectors);
-    const float* from = run.slot(n) + begin * g.lanes - g.first_row(g.first_packed) * g.layout.pitch;
-    run.compute(n, begin, end, from, g.layout.channel_lanes, first_tile, end_tile);
+    const Spans packed = g.cut(g.vectors - g.first_packed);
+    const int64_t begin = g.first_packed + packed.begin(span - direct.count);
+    const int64_t end = g.first_packed + packed.begin(span - direct.count + 1);
+    const float* x = run.slot(n) + begin * g.lanes - g.first_row(g.first_packed) * g.layout.pitch;
+    run.compute(n, begin, end, x, g.layout.channel_lanes, first_tile, end_tile);
   }
 }
 

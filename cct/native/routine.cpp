@@ -23,41 +23,46 @@ namespace {
 
 // ---------------------------------------------------------------- packing
 
-// Both write whole vectors: up to kLanes - 1 floats after the last are overwritten. Rows are written in
+// Whole vectors are written: up to kLanes - 1 floats after the last are overwritten. Rows are written in
 // ascending order and planes end in spare floats, so that what is overwritten is written again or never read.
 CCT_INLINE void put_zeros(float* to, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLanes) store(to + i, broadcast(0));
+  if (count <= 0) return;
+  store(to, broadcast(0));  // mostly a column or two
+  for (int64_t i = kLanes; i < count; i += kLanes) store(to + i, broadcast(0));
 }
 
-CCT_INLINE void put_row(float* to, const float* from, int64_t count, int64_t stride) {
+CCT_INLINE void put_columns(float* to, const float* from, int64_t count, int64_t stride) {
   int64_t i = 0;
   if (stride == 1) {
     for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
     if (i < count) store(to + i, load_first(from + i, count - i));
+  } else if (stride == 2) {
+    for (; i + kLanes <= count; i += kLanes) store(to + i, load_even_first(from + 2 * i, kLanes));
+    if (i < count) store(to + i, load_even_first(from + 2 * i, count - i));
   } else {
     for (; i < count; ++i) to[i] = from[i * stride];
   }
 }
 
 void pack(const Layout& layout, const Band& band, int64_t first_channel, int64_t end_channel) {
-  const int64_t pitch = layout.pitch;
+  const int64_t pitch = layout.pitch, stride = layout.stride[0], end = band.first_row + band.rows;
   for (int64_t channel = first_channel; channel < end_channel; ++channel) {
     const float* image = band.image + channel * layout.height * layout.width;
     for (int64_t i = 0; i < layout.plane_count; ++i) {
       const Plane plane = band.planes[i];
       float* row = band.slot + channel * layout.channel_lanes + i * layout.plane_lanes;
-      for (int64_t r = band.first_row; r < band.first_row + band.rows; ++r, row += pitch) {
-        const int64_t y = r * layout.stride[0] + plane.row - layout.pad_top;
-        if (y < 0 || y >= layout.height || !plane.columns) {
-          put_zeros(row, pitch);
-          continue;
-        }
+      // Rows above X, rows of X, and rows below it.
+      const int64_t top = layout.pad_top - plane.row, bottom = plane.columns ? top + layout.height : top;
+      int64_t r = band.first_row;
+      for (; r < end && r * stride < top; ++r, row += pitch) put_zeros(row, pitch);
+      for (; r < end && r * stride < bottom; ++r, row += pitch) {
+        const float* from = image + (r * stride - top) * layout.width + plane.first_input_column;
         put_zeros(row, plane.zeros);
-        const int64_t end = plane.zeros + plane.columns;
-        put_row(row + plane.zeros, image + y * layout.width + plane.first_input_column, plane.columns,
-                layout.stride[1]);
-        put_zeros(row + end, pitch - end);
+        put_columns(row + plane.zeros, from, plane.columns, layout.stride[1]);
+        const int64_t put = plane.zeros + plane.columns;
+        put_zeros(row + put, pitch - put);
       }
+      for (; r < end; ++r, row += pitch) put_zeros(row, pitch);
       put_zeros(row, layout.last_column);  // the right padding of the last row
     }
   }
@@ -153,7 +158,7 @@ void compute(const Span& span, const Tile* tiles, int64_t count) {
 }  // namespace
 
 extern const Routine routine;
-const Routine routine{kLanes, kWidest[kTileWidth], pack, compute};
+const Routine routine{kLanes, kWidest, pack, compute};
 
 }  // namespace CCT_ISA
 }  // namespace cct

@@ -77,8 +77,8 @@ struct Span {
 };
 
 struct Routine {
-  int lanes;   // floats of a vector
-  int widest;  // most vectors of a tile of four output channels
+  int lanes;          // floats of a vector
+  const int* widest;  // most vectors of a tile, by its width
   void (*pack)(const Layout&, const Band&, int64_t first_channel, int64_t end_channel);
   void (*compute)(const Span&, const Tile* tiles, int64_t count);
 };

@@ -1,6 +1,7 @@
 // Vectors of floats: the only place with intrinsics. Included once per ISA row, inside of its namespace.
 //
-// In all rows: `first` functions touch only the first n lanes (0 <= n <= kLanes) of memory; compress moves
+// In all rows: `first` functions touch only what the first n lanes (0 <= n <= kLanes) need of memory, and
+// lanes that are loaded beyond are zero; load_even_first (1 <= n) takes every second float; compress moves
 // the kept lanes to the front; clip passes NaN on, as ONNX Runtime's Clip and Relu do.
 #ifndef CCT_ISA
 #error "compile with -DCCT_ISA=generic|avx2|avx512"
@@ -19,6 +20,11 @@ CCT_INLINE __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u 
 CCT_INLINE Vec broadcast(float value) { return _mm512_set1_ps(value); }
 CCT_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
 CCT_INLINE Vec load_first(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
+  const int64_t span = 2 * n - 1, low = span < 16 ? span : 16;
+  const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  return _mm512_permutex2var_ps(load_first(p, low), even, load_first(p + 16, span - low));
+}
 CCT_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 CCT_INLINE void store_first(float* p, Vec v, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
 CCT_INLINE Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
@@ -45,6 +51,12 @@ CCT_INLINE __m256i first_lanes(int64_t n) {
 CCT_INLINE Vec broadcast(float value) { return _mm256_set1_ps(value); }
 CCT_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
 CCT_INLINE Vec load_first(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
+CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
+  const int64_t span = 2 * n - 1, low = span < 8 ? span : 8;
+  const Vec halves =
+      _mm256_shuffle_ps(load_first(p, low), load_first(p + 8, span - low), 0x88);  // 0 2 8 10 4 6 12 14
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(halves), 0xd8));
+}
 CCT_INLINE void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 CCT_INLINE void store_first(float* p, Vec v, int64_t n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
 CCT_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
@@ -82,6 +94,11 @@ CCT_INLINE Vec load_first(const float* p, int64_t n) {
   return v;
 }
 CCT_INLINE Vec load(const float* p) { return load_first(p, kLanes); }
+CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
+  Vec v = {};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[2 * i];
+  return v;
+}
 CCT_INLINE void store_first(float* p, Vec v, int64_t n) { __builtin_memcpy(p, &v, n * sizeof(float)); }
 CCT_INLINE void store(float* p, Vec v) { store_first(p, v, kLanes); }
 CCT_INLINE Vec add(Vec a, Vec b) { return a + b; }

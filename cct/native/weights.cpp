@@ -13,7 +13,7 @@ struct Row {
   const float* weights;
 };
 
-// The rows of kernels begin..end of one block of output channels, in the order in which X lies in memory.
+// The rows of kernels begin..end of one block of output channels, as X lies in memory.
 std::vector<Row> rows_of(const Packed& p, const std::vector<int32_t>& shift_of, int64_t begin, int64_t end) {
   std::vector<Row> rows;
   for (int64_t k = begin; k < end; ++k) {
@@ -68,7 +68,8 @@ void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
   for (int64_t filter = 0; filter < p.group * p.out_blocks; ++filter) {
     const int64_t begin = k;
     while (k < p.kernels && p.filters[k] == filter) ++k;
-    const std::vector<Row> rows = rows_of(p, shift_of, begin, k);
+    std::vector<Row> rows = rows_of(p, shift_of, begin, k);
+    if (filter % 2) std::reverse(rows.begin(), rows.end());  // begin with what the block before has read last
     const int64_t taps = taps_.size();
     for (const Row& row : rows) taps_.push_back(row.tap);
 
