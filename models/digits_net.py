@@ -24,29 +24,26 @@ class Residual(nn.Module):
 
 
 class DigitsNet(nn.Module):
-    """A stem, 64 channels at 16x16, 128 channels at 8x8, global average pool, linear.
+    """A stem that halves the image, two residual blocks of 96 channels at 16x16, global average pool, linear.
 
-    Stride-2 convolutions stand where other networks pool, so that a pruned convolution follows a pruned one.
+    All prunable convolutions have the same shape, so that compression and work saved go together.
     """
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(in_channels, 64, 3, stride=2, padding=1, bias=False)
-        self.stem_bn = nn.BatchNorm2d(64)
-        self.stage1 = Residual(64)
-        self.down = nn.Conv2d(64, 128, 3, stride=2, padding=1, bias=False)
-        self.down_bn = nn.BatchNorm2d(128)
-        self.stage2 = Residual(128)
-        self.linear = nn.Linear(128, num_classes)
+        self.stem = nn.Conv2d(in_channels, 96, 3, stride=2, padding=1, bias=False)
+        self.stem_bn = nn.BatchNorm2d(96)
+        self.block1 = Residual(96)
+        self.block2 = Residual(96)
+        self.linear = nn.Linear(96, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, 32, 32) to logits (N, num_classes)."""
-        y = self.stage1(F.relu(self.stem_bn(self.stem(x))))
-        y = self.stage2(F.relu(self.down_bn(self.down(y))))
+        y: Tensor = self.block2(self.block1(F.relu(self.stem_bn(self.stem(x)))))
         logits: Tensor = self.linear(torch.flatten(F.adaptive_avg_pool2d(y, 1), 1))
         return logits
 
 
 def digits_net(num_classes: int = 10, in_channels: int = 1) -> DigitsNet:
-    """DigitsNet: 0.45 million weights."""
+    """DigitsNet: 0.33 million weights."""
     return DigitsNet(num_classes, in_channels)

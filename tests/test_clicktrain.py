@@ -101,7 +101,7 @@ def test_patterns_alone_at_2_25() -> None:
     pruner = ClickTrain(module, Recipe(compression=2.25), 0)
     pruner.finish()
     assert pruner.compression == 2.25
-    assert (~zeros(module, "stage2.conv2")).sum(2).unique().tolist() == [4]
+    assert (~zeros(module, "block2.conv2")).sum(2).unique().tolist() == [4]
 
 
 def test_compression_1_prunes_nothing() -> None:
