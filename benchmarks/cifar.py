@@ -98,7 +98,7 @@ def main(
     images = None
     for row in () if only_table else rows or ROWS:
         recipe = recipe_of(row, overrides)
-        if any(line["row"] == row and line["recipe"] == recipe.to_toml() for line in read(results)):
+        if any(line["row"] == row and Recipe.from_toml(str(line["recipe"])) == recipe for line in read(results)):
             continue
         images = images or load_data(data)
         line = {"row": row, **run(checkpoint, images, recipe), "threads": threads, "recipe": recipe.to_toml()}

@@ -118,7 +118,7 @@ class ClickTrain:
             return torch.zeros((), device=device)
         terms = [
             lasso(weight, pattern, mask.amax((2, 3)))
-            for weight, pattern, mask in zip(self._weights.values(), self._patterns, self._masks, strict=True)
+            for weight, pattern, mask in zip(self._weights.values(), self._whole, self._masks, strict=True)
         ]
         return self.recipe.lasso * torch.stack(terms).sum()
 
@@ -191,27 +191,22 @@ class ClickTrain:
             self._choose()
 
     def _choose(self) -> None:
-        """Plan pool, blocks and patterns, and begin what the recipe's easing says."""
-        recipe = self.recipe
+        """Plan pool and blocks, and begin what the recipe's easing says."""
         groups = {name: self._convolutions[name].groups for name in self._weights}
-        self.plan = plan_masks(self._importance(), groups, recipe)
+        scores = self._importance()
+        self.plan = plan_masks(scores, groups, self.recipe)
+        self._patterns = self.plan.patterns(scores)
+        self._share = self._total / self.recipe.compression / self.plan.size(self._patterns)
+        self._keep(scores, 1.0)
+        self._whole = self._masks  # by patterns alone, for the lasso
+        self._keep(scores, self._share)
+        self._check()
         self._choose_step = self._done
         self._stride = max(1, (self._cut_step - self._choose_step) // _RAMP_STAGES)
-        everything = {name: torch.ones_like(layer.sizes) for name, layer in self.plan.layers.items()}
-        self._patterns = self._spread(everything)
-        self._with_patterns = sum(int(layer.sizes.sum()) for layer in self.plan.layers.values())
-        self._masks = self._spread(self._connectivity(self._final_budget))
-        self._check()
-        if recipe.easing == "ramp":
-            self._masks = self._patterns
-            self._apply()
+        if self.recipe.easing == "ramp":
             self._thin_out()
         elif self.cut:
             self._apply()
-
-    @property
-    def _final_budget(self) -> int:
-        return round(self._total / self.recipe.compression)
 
     def _importance(self) -> dict[str, Tensor]:
         """(O, C/group, kh*kw) per layer; magnitude as of now, gradients as collected."""
@@ -219,23 +214,18 @@ class ClickTrain:
             return {name: magnitude(weight).flatten(2) for name, weight in self._weights.items()}
         return {name: score.flatten(2) for name, score in self._scores.items()}
 
-    def _connectivity(self, budget: int) -> dict[str, Tensor]:
+    def _keep(self, scores: dict[str, Tensor], share: float) -> None:
+        """Let a share of the weights that the patterns keep stay, in the blocks that matter most."""
         assert self.plan is not None
-        return self.plan.connectivity(self._importance(), budget, self.recipe)
-
-    def _spread(self, connectivity: dict[str, Tensor]) -> list[Tensor]:
-        assert self.plan is not None
-        return [
-            self.plan.mask(name, connectivity[name]).view_as(weight).contiguous(memory_format=_format(weight))
-            for name, weight in self._weights.items()
-        ]
+        budget = round(share * self.plan.size(self._patterns))
+        masks = self.plan.masks(self._patterns, self.plan.connectivity(scores, self._patterns, budget, self.recipe))
+        self._masks = [_like(weight, masks[name]) for name, weight in self._weights.items()]
 
     def _thin_out(self) -> None:
-        """Take away the blocks that the cubic ramp has no more room for (Zhu & Gupta 2018)."""
+        """Take away the blocks for which the cubic ramp has no more room (Zhu & Gupta 2018)."""
         length = self._cut_step - self._choose_step
         left = (1 - (self._done - self._choose_step) / length) ** 3 if length else 0.0
-        budget = self._final_budget + (self._with_patterns - self._final_budget) * left
-        self._masks = self._spread(self._connectivity(round(budget)))
+        self._keep(self._importance(), self._share + (1 - self._share) * left)
         self._apply()
 
     @torch.no_grad()
@@ -255,6 +245,6 @@ class ClickTrain:
         )
 
 
-def _format(weight: Tensor) -> torch.memory_format:
-    channels_last = weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if channels_last else torch.contiguous_format
+def _like(weight: Tensor, mask: Tensor) -> Tensor:
+    """The mask in the weight's shape and memory format."""
+    return torch.empty_like(weight, requires_grad=False).copy_(mask.view_as(weight))

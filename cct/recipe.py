@@ -50,7 +50,8 @@ class Recipe:
             or "normalized" (one ranking after dividing each layer's scores by their mean).
         floor: share of the mean share that every layer keeps in any case, 0..1 ("uniform" keeps it by itself).
         grouping: "swap" puts like output channels into one block, "none" takes neighbours.
-        choose_at: when patterns are chosen, as a share of all steps, 0..1; 0 for a trained network, 1/3 from scratch.
+        choose_at: when pool, blocks and patterns are chosen, as a share of all steps, 0..1; 0 for a trained network,
+            1/3 from scratch.
         cut_at: when the last weight is cut, likewise, not before `choose_at`.
         easing: what happens between the two: "ramp" cuts to the patterns at once and takes blocks away step by step;
             "lasso" leaves all weights, with a group lasso on those that will go, and cuts them at `cut_at`.
@@ -70,17 +71,17 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 1e-4
-    batch_size: int = 128
+    batch_size: int = 64
     seed: int = 0
     importance: str = "magnitude"
     importance_batches: int = 1
     pool: str | tuple[Pattern, ...] = "greedy"
     pool_size: int = 126
     connectivity: str = "global"
-    floor: float = 0.2
+    floor: float = 0.1
     grouping: str = "swap"
     choose_at: float = 0.0
-    cut_at: float = 0.5
+    cut_at: float = 0.25
     easing: str = "ramp"
     lasso: float = 0.0
     distillation: float = 0.0

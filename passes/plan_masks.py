@@ -1,4 +1,4 @@
-"""From importance to masks: the pool, the blocks, their patterns, and then as many of them as may stay."""
+"""From importance to masks: pool and blocks first, then the blocks' patterns, then as many blocks as may stay."""
 
 from __future__ import annotations
 
@@ -17,62 +17,71 @@ from cct.recipe import Recipe
 
 PATTERN_COMPRESSION = 9 / ENTRIES  # what patterns alone reach; below it only whole kernels go
 
-_GROUPING_POOL = 16  # patterns that are enough to compare channels by
-
-
-@dataclass(frozen=True, eq=False)
-class LayerPlan:
-    """What was decided about one convolution.
-
-    Attributes:
-        blocks: the tiling.
-        pattern: 1 where a block's kernels keep a weight, (rows, columns, kh*kw).
-        sizes: weights that a block keeps if it stays, int64 (rows, columns).
-        mean: importance of the layer's weights on average, when it was planned.
-    """
-
-    blocks: Blocks
-    pattern: Tensor
-    sizes: Tensor
-    mean: float
+_LARGE_LAYER = 64  # output channels; above, comparing by all patterns would take minutes
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What was decided about a network.
+    """What is decided once about a network; masks follow from it and from the importance at any time.
 
     Attributes:
         pool: the patterns in use, empty if only whole kernels go.
-        layers: by name of the convolution.
+        blocks: tiling of each convolution, by its name.
+        patterned: names of the convolutions whose kernels get patterns; in the others they stay or go whole.
+        means: importance of each layer's weights on average.
     """
 
     pool: tuple[Pattern, ...]
-    layers: dict[str, LayerPlan]
+    blocks: dict[str, Blocks]
+    patterned: frozenset[str]
+    means: dict[str, float]
 
-    def connectivity(self, scores: Mapping[str, Tensor], budget: int, recipe: Recipe) -> dict[str, Tensor]:
+    def patterns(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What each block's kernels keep if they stay: 1 or 0, (rows, columns, kh*kw) per layer.
+
+        Args:
+            scores: importance now, (O, C/group, kh*kw) per layer.
+        """
+        matrix = pattern_matrix(self.pool)
+        answer = {}
+        for name, blocks in self.blocks.items():
+            summed = blocks.gather(scores[name])
+            fits = name in self.patterned
+            answer[name] = choose_patterns(summed, matrix.to(summed)) if fits else torch.ones_like(summed)
+        return answer
+
+    def connectivity(
+        self, scores: Mapping[str, Tensor], patterns: Mapping[str, Tensor], budget: int, recipe: Recipe
+    ) -> dict[str, Tensor]:
         """Choose the blocks that stay: bool (rows, columns) per layer.
 
         Args:
             scores: importance now, (O, C/group, kh*kw) per layer.
+            patterns: as `patterns` gives them.
             budget: weights to keep in all layers together.
             recipe: gives `connectivity` and `floor`.
         """
-        kept = {}
-        for name, layer in self.layers.items():
-            kept[name] = (layer.blocks.gather(scores[name]) * layer.pattern).sum(2)
+        kept, sizes = {}, {}
+        for name, blocks in self.blocks.items():
+            kept[name] = (blocks.gather(scores[name]) * patterns[name]).sum(2)
             if recipe.connectivity == "normalized":
-                kept[name] /= max(layer.mean, 1e-30)
-        sizes = {name: layer.sizes for name, layer in self.layers.items()}
+                kept[name] /= max(self.means[name], 1e-30)
+            sizes[name] = blocks.kernels() * patterns[name].sum(2).long()
         return choose_kernels(kept, sizes, budget, recipe.connectivity == "uniform", recipe.floor)
 
-    def mask(self, name: str, connectivity: Tensor) -> Tensor:
-        """The mask of a layer, (O, C/group, kh*kw), from what stays (rows, columns)."""
-        layer = self.layers[name]
-        return layer.blocks.spread(layer.pattern * connectivity[:, :, None])
+    def size(self, patterns: Mapping[str, Tensor]) -> int:
+        """Weights that are kept if all blocks stay."""
+        return sum(int((p.sum(2).long() * self.blocks[name].kernels()).sum()) for name, p in patterns.items())
+
+    def masks(self, patterns: Mapping[str, Tensor], connectivity: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """1 where a weight stays, 0 elsewhere: (O, C/group, kh*kw) per layer."""
+        return {
+            name: blocks.spread(patterns[name] * connectivity[name][:, :, None]) for name, blocks in self.blocks.items()
+        }
 
 
 def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: Recipe) -> Plan:
-    """Choose pool, blocks and patterns.
+    """Choose pool and blocks.
 
     3x3 kernels get patterns if the recipe's compression is 2.25 or more; all others stay or go whole, and so do 1x1.
 
@@ -88,24 +97,20 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     keep = min(1.0, total / recipe.compression / whole)  # share of the blocks that will stay
 
     kernels = [scores[name].flatten(0, 1) for name in patterned]
-    coarse = pattern_matrix(_generate(recipe, kernels, min(recipe.pool_size, _GROUPING_POOL)))
+    # for large layers the few patterns that matter most tell channels apart well enough
+    every, few = (pattern_matrix(_generate(recipe, kernels, min(recipe.pool_size, size))) for size in (126, 16))
     blocks = {}
     for seed, (name, score) in enumerate(scores.items(), start=recipe.seed):
-        choices = coarse.to(score) if name in patterned else score.new_ones(1, score.shape[2])
-        blocks[name] = _tile(score, groups[name], recipe, choices, keep, seed)
+        choices = every if score.shape[0] <= _LARGE_LAYER else few
+        if name not in patterned:
+            choices = torch.ones(1, score.shape[2])
+        blocks[name] = _tile(score, groups[name], recipe, choices.to(score), keep, seed)
     by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
     units = kernels if recipe.pool == "frequent" else [by_block[name].flatten(0, 1) for name in patterned]
     pool = _generate(recipe, units, recipe.pool_size) if patterned else ()
-    matrix = pattern_matrix(pool)
-
-    layers = {}
-    for name, score in scores.items():
-        summed = by_block[name]
-        pattern = choose_patterns(summed, matrix.to(score)) if name in patterned else torch.ones_like(summed)
-        sizes = blocks[name].kernels() * pattern.sum(2).long()
-        layers[name] = LayerPlan(blocks[name], pattern, sizes, float(score.mean()))
-    return Plan(pool, layers)
+    means = {name: float(score.mean()) for name, score in scores.items()}
+    return Plan(pool, blocks, frozenset(patterned), means)
 
 
 def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Pattern, ...]:

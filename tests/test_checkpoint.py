@@ -76,7 +76,8 @@ def test_plain_nested_and_prefixed_weights(tmp_path: Path, net: nn.Module) -> No
     prefixed = {f"module.{name}": tensor for name, tensor in weights.items()}
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     optimizer = torch.optim.SGD(net.parameters(), 0.1).state_dict()
-    for content in (weights, prefixed, {"state_dict": prefixed, "epoch": 3}, {"model": weights, "optimizer": optimizer}):
+    nested = [{"state_dict": prefixed, "epoch": 3}, {"model": weights, "optimizer": optimizer}]
+    for content in (weights, prefixed, *nested):
         loaded = load_model(saved(content, tmp_path / "w.pt"), RESNET)
         assert same_weights(loaded.module, net)
         assert loaded.arch == "resnet20"
@@ -145,6 +146,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, net: nn.Module) -> No
     assert "linear.weight is no plain dense tensor" in refused(saved(odd, path))
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # TorchScript is on its way out
 def test_other_files_are_refused(tmp_path: Path, net: nn.Module) -> None:
     path = tmp_path / "x.pt"
     assert "cannot be read: No such file" in refused(path)

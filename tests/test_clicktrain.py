@@ -2,11 +2,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
-from torchvision.models import resnet50
+from torchvision.models.resnet import Bottleneck, ResNet
 
 from cct.clicktrain import ClickTrain
 from cct.errors import CctError, RecipeError, UnsupportedModel
@@ -55,7 +55,7 @@ def zeros(module: nn.Module, name: str) -> torch.Tensor:
     return module.get_parameter(f"{name}.weight").detach().flatten(2) == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     compression=st.floats(1.01, 6),
     block=st.tuples(st.integers(1, 4), st.integers(1, 2)),
@@ -72,9 +72,8 @@ def test_one_shot_is_as_small_as_asked_and_shares_within_blocks(
     )
     try:
         pruner = ClickTrain(module, recipe, 0)
-    except UnsupportedModel as error:  # whole 5x5 kernels in large blocks can be too coarse: says what is possible
-        assert "which come to" in str(error)
-        return
+    except UnsupportedModel:  # whole 5x5 kernels in large blocks can be too coarse
+        assume(False)
     pruner.finish()
     masks = {name: ~zeros(module, name) for name in "abcd"}
     total = sum(mask.numel() for mask in masks.values())
@@ -116,9 +115,9 @@ def test_compression_1_prunes_nothing() -> None:
     assert [row.reason for row in pruner.summary()] == ["first convolution"] + ["compression 1"] * 4
 
 
-def test_bottlenecks_with_groups_of_sizes() -> None:
-    module = resnet50(weights=None)
-    pruner = ClickTrain(module, Recipe(compression=3, grouping="none", connectivity="uniform", pool_size=8), 0)
+def test_bottlenecks_with_1x1_and_3x3() -> None:
+    module = ResNet(Bottleneck, [1, 1, 1, 1])
+    pruner = ClickTrain(module, Recipe(compression=3, grouping="none", pool_size=8), 0)
     pruner.finish()
     assert pruner.compression == pytest.approx(3, rel=0.01)
     rows = {row.name: row for row in pruner.summary()}

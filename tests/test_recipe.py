@@ -76,8 +76,8 @@ def test_wrong_values_are_named(text: str, message: str) -> None:
 
 def test_the_papers_recipe() -> None:
     paper = Recipe.named("clicktrain-paper")
-    assert (paper.importance, paper.pool, paper.connectivity, paper.easing) == ("taylor", "frequent", "uniform", "lasso")
-    assert paper.lasso == 2.5e-4
+    assert (paper.importance, paper.pool, paper.connectivity) == ("taylor", "frequent", "uniform")
+    assert (paper.easing, paper.lasso) == ("lasso", 2.5e-4)
     with pytest.raises(RecipeError, match="the tool has clicktrain-paper"):
         Recipe.named("papers")
 
