@@ -95,7 +95,10 @@ Geometry::Geometry(const Convolution& conv, const Weights& weights, const Routin
 
   layout = {in[0], in[1], {w.stride[0], w.stride[1]}, w.pad_begin[0], planes, weights.last_column(), pitch,
             0,     0};
-  const int64_t most_rows = banded ? (band * lanes - 1) / pitch + 2 + last_row : rows(first_packed, vectors);
+  int64_t most_rows = banded ? 0 : rows(first_packed, vectors);
+  for (int64_t v = 0; banded && v < vectors; v += band) {
+    most_rows = std::max(most_rows, rows(v, std::min(v + band, vectors)));
+  }
   if (most_rows && planes) {
     const int64_t row_lanes = product("packed rows", most_rows, pitch, sizeof(float)) / sizeof(float);
     layout.plane_lanes = round_up(row_lanes + layout.last_column + lanes, 16);

@@ -139,9 +139,9 @@ void check_padding(const Packed& p) {
     const int32_t* inputs = p.in_order + (group * p.in_blocks + p.channels[k]) * p.bi;
     for (int64_t i = 0; i < p.bi * p.entries; ++i, row += p.bo) {
       for (int64_t j = 0; j < p.bo; ++j) {
-        if ((outputs[j] < 0 || inputs[i / p.entries] < 0) && row[j] != 0) {
-          fail("W[", k, ", ", i, ", ", j, "] = ", row[j], " is on padding, which must be zero");
-        }
+        if (row[j] == 0 || (outputs[j] >= 0 && inputs[i / p.entries] >= 0)) continue;
+        fail("W[", k, ", ", i, ", ", j, "] = ", row[j], " is on the padding of ",
+             outputs[j] < 0 ? "order" : "in_order", ", which must be zero");
       }
     }
   }

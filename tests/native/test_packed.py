@@ -58,17 +58,17 @@ def overlapping(a):
 
 
 def weight_on_padding(name):
+    """One weight on the padding of one side, where the other side has a channel."""
+
     def change(a):
-        block = a.block[0] if name == "order" else a.block[1]
-        places = a.arrays[name].reshape(-1, block)
-        weights = a.arrays["W"].reshape(-1, a.block[1], a.entries, a.block[0]).copy()
-        ids = a.arrays["filters"]
-        if name == "in_order":
-            ids = ids // (len(a.arrays["order"]) // (a.group * a.block[0])) * (len(places) // a.group)
-            ids = ids + a.arrays["channels"]
-        k, place = np.argwhere(places[ids] < 0)[0]
-        weights[(k, slice(None), slice(None), place) if name == "order" else (k, place)] = 1
-        return replace(a, arrays={**a.arrays, "W": weights.reshape(a.arrays["W"].shape)})
+        bo, bi = a.block
+        outputs, inputs = a.arrays["order"].reshape(-1, bo), a.arrays["in_order"].reshape(-1, bi)
+        filters, channels = a.arrays["filters"], a.arrays["channels"]
+        outputs, inputs = outputs[filters], inputs[filters // (len(outputs) // 2) * (len(inputs) // 2) + channels]
+        real = {"order": outputs[:, None, :] >= 0, "in_order": inputs[:, :, None] >= 0}
+        other = real["in_order" if name == "order" else "order"]
+        k, i, j = np.argwhere(~real[name] & other)[0]
+        return put("W", (k, i * a.entries, j), 1)(a)
 
     return change
 
@@ -154,8 +154,8 @@ FAULTS = {
     "order across groups": (foreign, "is outside of its group"),
     "channel that is there twice": (repeated, "is there twice"),
     "channel that is not there": (lost, "in_order has 5 of 6 channels"),
-    "weight on output padding": (weight_on_padding("order"), "is on padding, which must be zero"),
-    "weight on input padding": (weight_on_padding("in_order"), "is on padding, which must be zero"),
+    "weight on output padding": (weight_on_padding("order"), "is on the padding of order, which must be zero"),
+    "weight on input padding": (weight_on_padding("in_order"), "is on the padding of in_order, which must be zero"),
 }  # fmt: skip
 
 
