@@ -8,9 +8,8 @@ namespace cct {
 namespace {
 
 // Packed rows that a worker walks through again and again should stay in its second-level cache, beside
-// weights and output: half of the smallest one around (512 KiB), or a quarter where that makes enough bands
-// for several workers. Measured at 56x56 to 224x224: twice as much and half as much are both up to 10 %
-// slower.
+// weights and output: half of the smallest one around (512 KiB), or a quarter where only that makes enough
+// bands. Measured at 56x56 to 224x224: twice as much and half of it are up to 10 % slower.
 constexpr int64_t kBandBytes[] = {256 << 10, 128 << 10};
 // With fewer bands than this workers would idle: then they share out each image instead.
 constexpr int64_t kEnoughBands = 8;
@@ -75,6 +74,7 @@ Geometry::Geometry(const Convolution& conv, const Weights& weights, const Routin
       product("Y in rows", out[0], pitch, sizeof(float)) / sizeof(float) - pitch + out[1];
   vectors = divide_up(all_lanes, lanes);
   first_packed = direct ? all_lanes / lanes : 0;
+  product("the list of work", std::max<int64_t>(images, 1), vectors, kEnoughUnits);
 
   const int64_t planes = weights.planes().size();
   const int64_t row_bytes =
@@ -90,7 +90,7 @@ Geometry::Geometry(const Convolution& conv, const Weights& weights, const Routin
   }
 
   spans = cut(first_packed).count + cut(vectors - first_packed).count;
-  const int64_t units = product("the list of work", std::max<int64_t>(images, 1), spans);
+  const int64_t units = std::max<int64_t>(images * spans, 1);
   chunks = std::clamp<int64_t>(divide_up(kEnoughUnits, units), 1, weights.tiles().size());
 
   layout = {in[0], in[1], {w.stride[0], w.stride[1]}, w.pad_begin[0], planes, weights.last_column(), pitch,
@@ -102,7 +102,8 @@ Geometry::Geometry(const Convolution& conv, const Weights& weights, const Routin
   if (most_rows && planes) {
     const int64_t row_lanes = product("packed rows", most_rows, pitch, sizeof(float)) / sizeof(float);
     layout.plane_lanes = round_up(row_lanes + layout.last_column + lanes, 16);
-    layout.channel_lanes = odd_lines(product("packed X", planes, layout.plane_lanes));
+    layout.channel_lanes =
+        odd_lines(product("packed X", planes, layout.plane_lanes, sizeof(float)) / sizeof(float));
   }
   slots = banded ? std::min(images * bands, kMostWorkers) : images;
   slot_floats = product("packed X", channels, layout.channel_lanes);

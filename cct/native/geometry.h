@@ -48,6 +48,11 @@ struct Geometry {
 
   Spans cut(int64_t some_vectors) const;
 
+  // Where a vector reads in the packed rows of a band that begins with vector `band_begin`.
+  int64_t packed_lane(int64_t vector, int64_t band_begin) const {
+    return vector * lanes - first_row(band_begin) * layout.pitch;
+  }
+
   // The first row of a plane that the vectors from `begin` on read, and how many rows those up to `end` read.
   int64_t first_row(int64_t begin) const { return begin * lanes / layout.pitch; }
   int64_t rows(int64_t begin, int64_t end) const {

@@ -33,6 +33,8 @@ bool supports_generic() { return true; }
 
 }  // namespace
 
+// A row enters this list, and with it the automatic choice, once the whole suite has run on a CPU that has
+// it.
 const Isa kIsas[] = {
 #if defined(__x86_64__)
     {"avx512", supports_avx512, &avx512::routine},

@@ -1,19 +1,20 @@
-// cct::PatternConv for ONNX Runtime's CPU provider: the only file that knows ONNX Runtime's types.
+// cct::PatternConv for ONNX Runtime's CPU provider. Beside infer_shape.cpp the only file that knows its
+// types.
 #include <algorithm>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
-#include "fault.h"
+#include "infer_shape.h"
 #include "isa.h"
-#include "ort_abi.h"
-#include "packed.h"
+#include "ort_calls.h"
 #include "pattern_conv.h"
 
 namespace {
 
+using cct::check_status;
 using cct::fail;
+using cct::guarded;
 
 constexpr const char* kDomain = "cct";
 constexpr const char* kName = "PatternConv";
@@ -27,28 +28,6 @@ constexpr OrtElementType kInputTypes[kInputs] = {ORT_FLOAT, ORT_FLOAT, ORT_INT32
 struct Operator : OrtCustomOp {
   const OrtApi* api;
 };
-
-// A failed call of ONNX Runtime becomes a Fault.
-void check_status(const OrtApi* api, OrtStatus* status, const char* what) {
-  if (!status) return;
-  const std::string message = ort::GetErrorMessage(api, status);
-  ort::ReleaseStatus(api, status);
-  fail("PatternConv: ", what, ": ", message);
-}
-
-// Nothing may be thrown into ONNX Runtime: what `body` throws becomes a status.
-template <class Body>
-OrtStatus* guarded(const OrtApi* api, Body body) {
-  try {
-    return body();
-  } catch (const cct::Fault& fault) {
-    return ort::CreateStatus(api, ORT_INVALID_ARGUMENT, fault.text.c_str());
-  } catch (const std::bad_alloc&) {
-    return ort::CreateStatus(api, ORT_FAIL, "PatternConv: not enough memory");
-  } catch (...) {
-    return ort::CreateStatus(api, ORT_FAIL, "PatternConv: unexpected exception");
-  }
-}
 
 std::vector<int64_t> dims_of(const OrtApi* api, const OrtValue* value, const char* name) {
   OrtTensorTypeAndShapeInfo* info = nullptr;
@@ -135,6 +114,7 @@ struct DestroyConv {
   void operator()(cct_pattern_conv* conv) const { cct_pattern_conv_destroy(conv); }
 };
 
+// What ONNX Runtime calls the kernel of a node: one node of one session. Immutable once it is made.
 class Kernel {
  public:
   Kernel(const OrtApi* api, const OrtKernelInfo* info) : api_(api) {
@@ -247,99 +227,6 @@ class Kernel {
   OrtAllocator* allocator_ = nullptr;
 };
 
-// ---------------------------------------------------------------- shape inference
-
-struct ReleaseInfo {
-  const OrtApi* api;
-  void operator()(OrtTensorTypeAndShapeInfo* info) const { ort::ReleaseTensorTypeAndShapeInfo(api, info); }
-};
-
-// What is known of a dimension: its size, or a name for it, or (size -1 and no name) nothing.
-struct Dimension {
-  int64_t size;
-  std::string name;
-};
-
-class ShapeInference {
- public:
-  ShapeInference(const OrtApi* api, OrtShapeInferContext* context) : api_(api), context_(context) {}
-
-  // N as in X, O from the attributes, height and width as far as those of X are known.
-  void infer() const {
-    int64_t numbers[4][4];
-    cct_ints ints[4];
-    const char* names[4] = {"kernel_shape", "strides", "pads", "dilations"};
-    for (int i = 0; i < 4; ++i)
-      ints[i] = {numbers[i], read(names[i], ORT_ATTR_INTS, numbers[i], sizeof numbers[i])};
-    const cct::Window window = cct::check_window(ints[0], ints[1], ints[2], ints[3]);
-    std::vector<Dimension> dims = input_dims();
-    if (dims.size() != 4) return;  // unknown; a wrong rank is refused when it runs
-    read("out_channels", ORT_ATTR_INT, &dims[1].size, sizeof dims[1].size);
-    dims[1].name.clear();
-    for (int axis = 0; axis < 2; ++axis) dims[2 + axis] = output_dim(window, axis, dims[2 + axis]);
-    // ONNX Runtime would take an unknown size without a name for the size -1.
-    for (const Dimension& dim : dims) {
-      if (dim.size < 0 && dim.name.empty()) return;
-    }
-    set_output(dims);
-  }
-
- private:
-  // Equal names must mean equal sizes, so a size that changes is named by how.
-  static Dimension output_dim(const cct::Window& window, int axis, const Dimension& in) {
-    if (in.size > INT32_MAX) return {-1, ""};  // is refused when it runs
-    if (in.size >= 0) return {window.output(axis, in.size), ""};
-    if (in.name.empty()) return in;
-    const int64_t grown = window.pad_begin[axis] + window.pad_end[axis] - window.extent(axis) + 1;
-    if (grown == 0 && window.stride[axis] == 1) return in;
-    return {-1, "(" + in.name + "+" + std::to_string(grown - 1) + ")/" + std::to_string(window.stride[axis]) +
-                    "+1"};
-  }
-
-  // Of X; none when its rank is unknown.
-  std::vector<Dimension> input_dims() const {
-    OrtTensorTypeAndShapeInfo* x = nullptr;  // stays the context's
-    check_status(api_, ort::ShapeInferContext_GetInputTypeShape(api_, context_, kX, &x), "X");
-    size_t rank = 0;
-    check_status(api_, ort::GetDimensionsCount(api_, x, &rank), "X");
-    std::vector<int64_t> sizes(rank);
-    std::vector<const char*> names(rank, "");
-    check_status(api_, ort::GetDimensions(api_, x, sizes.data(), rank), "X");
-    check_status(api_, ort::GetSymbolicDimensions(api_, x, names.data(), rank), "X");
-    std::vector<Dimension> dims;
-    for (size_t i = 0; i < rank; ++i) dims.push_back({sizes[i], names[i]});
-    return dims;
-  }
-
-  // Number of values of an attribute.
-  int64_t read(const char* name, OrtOpAttrType type, int64_t* values, size_t bytes) const {
-    const OrtOpAttr* attribute = nullptr;
-    check_status(api_, ort::ShapeInferContext_GetAttribute(api_, context_, name, &attribute), name);
-    size_t used = 0;
-    check_status(api_, ort::ReadOpAttr(api_, attribute, type, values, bytes, &used), name);
-    return static_cast<int64_t>(used / sizeof(int64_t));
-  }
-
-  void set_output(const std::vector<Dimension>& dims) const {
-    std::vector<int64_t> sizes;
-    std::vector<const char*> names;
-    for (const Dimension& dim : dims) {
-      sizes.push_back(dim.size);
-      names.push_back(dim.name.c_str());
-    }
-    OrtTensorTypeAndShapeInfo* made = nullptr;
-    check_status(api_, ort::CreateTensorTypeAndShapeInfo(api_, &made), "Y");
-    const std::unique_ptr<OrtTensorTypeAndShapeInfo, ReleaseInfo> y(made, ReleaseInfo{api_});
-    check_status(api_, ort::SetTensorElementType(api_, y.get(), ORT_FLOAT), "Y");
-    check_status(api_, ort::SetDimensions(api_, y.get(), sizes.data(), sizes.size()), "Y");
-    check_status(api_, ort::SetSymbolicDimensions(api_, y.get(), names.data(), names.size()), "Y");
-    check_status(api_, ort::ShapeInferContext_SetOutputTypeShape(api_, context_, 0, y.get()), "Y");
-  }
-
-  const OrtApi* api_;
-  OrtShapeInferContext* context_;
-};
-
 // ---------------------------------------------------------------- what ONNX Runtime calls
 
 Operator make_operator(const OrtApi* api) {
@@ -357,10 +244,6 @@ Operator make_operator(const OrtApi* api) {
   op.GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
   op.GetOutputType = [](const OrtCustomOp*, size_t) { return ORT_FLOAT; };
   op.GetOutputCharacteristic = [](const OrtCustomOp*, size_t) { return ORT_REQUIRED; };
-  op.GetVariadicInputMinArity = [](const OrtCustomOp*) { return 0; };
-  op.GetVariadicInputHomogeneity = [](const OrtCustomOp*) { return 0; };
-  op.GetVariadicOutputMinArity = [](const OrtCustomOp*) { return 0; };
-  op.GetVariadicOutputHomogeneity = [](const OrtCustomOp*) { return 0; };
   op.GetStartVersion = [](const OrtCustomOp*) { return 1; };
   op.GetEndVersion = [](const OrtCustomOp*) { return 1; };
   op.CreateKernelV2 = [](const OrtCustomOp*, const OrtApi* api, const OrtKernelInfo* info, void** kernel) {
@@ -377,7 +260,7 @@ Operator make_operator(const OrtApi* api) {
   op.InferOutputShapeFn = [](const OrtCustomOp* op, OrtShapeInferContext* context) {
     const OrtApi* api = static_cast<const Operator*>(op)->api;
     return guarded(api, [&]() -> OrtStatus* {
-      ShapeInference(api, context).infer();
+      cct::infer_shape(api, context);
       return nullptr;
     });
   };

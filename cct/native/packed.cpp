@@ -114,8 +114,7 @@ void check_kernels(const Packed& p, int64_t pool_count) {
 // Several patterns at one place of the weight add up, so they may not share a position.
 void check_overlaps(const Packed& p, int64_t pool_count) {
   const Positions positions(p.pool, pool_count);
-  std::vector<int64_t> taken(positions.distinct.size(),
-                             -1);  // by which place of the weight, known by its first kernel
+  std::vector<int64_t> taken(positions.distinct.size(), -1);  // by the place with this first kernel
   int64_t first = 0;
   for (int64_t k = 0; k < p.kernels; ++k) {
     if (p.filters[k] != p.filters[first] || p.channels[k] != p.channels[first]) first = k;

@@ -1,5 +1,4 @@
-// The seam: checks what comes in, cuts the work into units, and has the routine of the chosen ISA row do
-// them.
+// The seam: checks what comes in, cuts the work into units, and has the routine of the chosen row do them.
 #include "pattern_conv.h"
 
 #include <algorithm>
@@ -52,13 +51,14 @@ struct Run {
     conv.routine.pack(geometry.layout, band, first_channel, end_channel);
   }
 
-  // Computes the vectors begin..end of image n; `from` is what the first one reads of channel 0.
-  void compute(int64_t n, int64_t begin, int64_t end, const float* from, int64_t channel_lanes,
-               int64_t first_tile, int64_t end_tile) const {
+  // Computes the vectors begin..end of image n, which read `from` from `first_lane` on.
+  void compute(int64_t n, int64_t begin, int64_t end, const float* from, int64_t first_lane,
+               int64_t channel_lanes, int64_t first_tile, int64_t end_tile) const {
     const Geometry& g = geometry;
     const int64_t pixels = g.out[0] * g.out[1], output = n * g.outputs * pixels;
     const Lanes* lanes = table<Lanes>(g.lanes_at);
     const Span span{from,
+                    first_lane,
                     channel_lanes,
                     table<int64_t>(g.offsets_at),
                     lanes,
@@ -78,16 +78,14 @@ struct Run {
 
 void band_unit(const Run& run, int64_t unit, int64_t worker) {
   const Geometry& g = run.geometry;
-  const int64_t n = unit / g.bands, begin = unit % g.bands * g.band,
-                end = std::min(begin + g.band, g.vectors);
+  const int64_t n = unit / g.bands, begin = unit % g.bands * g.band;
+  const int64_t end = std::min(begin + g.band, g.vectors), tiles = run.conv.weights.tiles().size();
   float* slot = run.slot(worker);
   run.pack(n, begin, end, slot, 0, g.channels);
   const Spans spans = g.cut(end - begin);
   for (int64_t i = 0; i < spans.count; ++i) {
-    const int64_t from = begin + spans.begin(i);
-    const float* x = slot + from * g.lanes - g.first_row(begin) * g.layout.pitch;
-    run.compute(n, from, begin + spans.begin(i + 1), x, g.layout.channel_lanes, 0,
-                run.conv.weights.tiles().size());
+    const int64_t from = begin + spans.begin(i), to = begin + spans.begin(i + 1);
+    run.compute(n, from, to, slot, g.packed_lane(from, begin), g.layout.channel_lanes, 0, tiles);
   }
 }
 
@@ -107,15 +105,14 @@ void compute_unit(const Run& run, int64_t unit, int64_t) {
   const int64_t first_tile = tiles * chunk / g.chunks, end_tile = tiles * (chunk + 1) / g.chunks;
   const Spans direct = g.cut(g.first_packed);
   if (span < direct.count) {
-    const int64_t begin = direct.begin(span);
-    const float* x = run.image(n) + begin * g.lanes;
-    run.compute(n, begin, direct.begin(span + 1), x, g.in[0] * g.in[1], first_tile, end_tile);
+    const int64_t begin = direct.begin(span), end = direct.begin(span + 1);
+    run.compute(n, begin, end, run.image(n), begin * g.lanes, g.in[0] * g.in[1], first_tile, end_tile);
   } else {
     const Spans packed = g.cut(g.vectors - g.first_packed);
     const int64_t begin = g.first_packed + packed.begin(span - direct.count);
     const int64_t end = g.first_packed + packed.begin(span - direct.count + 1);
-    const float* x = run.slot(n) + begin * g.lanes - g.first_row(g.first_packed) * g.layout.pitch;
-    run.compute(n, begin, end, x, g.layout.channel_lanes, first_tile, end_tile);
+    run.compute(n, begin, end, run.slot(n), g.packed_lane(begin, g.first_packed), g.layout.channel_lanes,
+                first_tile, end_tile);
   }
 }
 

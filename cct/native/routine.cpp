@@ -78,12 +78,13 @@ __attribute__((noinline)) void compute_tile(const Span& span, const Tile& tile, 
     CCT_UNROLL for (int v = 0; v < kVectors; ++v) sums[j][v] = broadcast(tile.bias[j]);
   }
 
-  const float* x = span.x + (begin - span.begin) * kLanes;
+  const float* x = span.x;
+  const int64_t first_lane = span.first_lane + (begin - span.begin) * kLanes;
   const int64_t channel_lanes = span.channel_lanes;
   const int64_t* offsets = span.offsets;
   const float* weights = tile.weights;
   for (const Tap *tap = tile.taps, *end = tap + tile.count; tap < end; ++tap, weights += kWidth) {
-    const float* from = x + tap->channel * channel_lanes + offsets[tap->shift];
+    const float* from = x + (first_lane + tap->channel * channel_lanes + offsets[tap->shift]);
     Vec inputs[kVectors];
     CCT_UNROLL for (int v = 0; v < kVectors; ++v) inputs[v] = load(from + v * kLanes);
     CCT_UNROLL for (int j = 0; j < kWidth; ++j) {
@@ -92,8 +93,8 @@ __attribute__((noinline)) void compute_tile(const Span& span, const Tile& tile, 
     }
   }
 
-  const Lanes* vectors =
-      span.vectors + begin;  // locals: for all that the compiler knows, y could alias the span
+  // Locals: for all that the compiler knows, y could alias the span.
+  const Lanes* vectors = span.vectors + begin;
   const Vec low = broadcast(span.clip_min), high = broadcast(span.clip_max);
   const int64_t end_pixel = span.end_pixel, plane = span.plane;
   const float* z = span.z;
@@ -103,8 +104,7 @@ __attribute__((noinline)) void compute_tile(const Span& span, const Tile& tile, 
   CCT_UNROLL for (int v = 0; v < kVectors; ++v) {
     const Lanes lanes = vectors[v];
     const Kept kept = kept_lanes(lanes.keep);
-    // Whole vectors are stored where there is room: what follows the kept lanes is overwritten by the next
-    // vector.
+    // Whole vectors are stored where there is room: the next one overwrites what follows the kept lanes.
     const bool whole = lanes.pixel + kLanes <= end_pixel;
     CCT_UNROLL for (int j = 0; j < kWidth; ++j) {
       const int64_t at = image[j] + lanes.pixel;

@@ -64,7 +64,8 @@ struct Band {
 
 // A run of vectors of some output channels.
 struct Span {
-  const float* x;          // where lane 0 of vector `begin` reads its first channel with offset 0
+  const float* x;          // image or packed rows
+  int64_t first_lane;      // of x, where vector `begin` reads its channel 0 with offset 0
   int64_t channel_lanes;   // floats from one channel to the next
   const int64_t* offsets;  // of each shift
   const Lanes* vectors;
