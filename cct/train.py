@@ -23,6 +23,7 @@ from cct.recipe import Recipe
 
 _EVALUATION_BATCH = 250
 _SETTLING_BATCHES = 50
+_SHORT_RUN = 200  # steps; in fewer, running averages of batch statistics lag behind the weights
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def fine_tune(
 ) -> list[Epoch]:
     """Train in place, on the device that the module is on, and leave the module pruned and in eval mode.
 
-    The same seed gives the same weights, bit for bit, on the same machine with the same number of threads. With 0
-    epochs the statistics of batch normalization are measured anew and nothing else is learnt.
+    The same seed gives the same weights, bit for bit, on the same machine with the same number of threads. After a run
+    of less than 200 steps the statistics of batch normalization are measured anew; with 0 epochs that is all.
 
     Args:
         module: the network; already in the hands of `pruner`.
@@ -78,15 +79,11 @@ def fine_tune(
     if recipe.distillation > 0 and teacher is None:
         raise RecipeError("distillation is above 0: it needs the baseline as teacher")
     torch.manual_seed(recipe.seed)
-    history = []
-    if recipe.epochs == 0:
-        if pruner is not None:
-            pruner.finish()
+    history = _train(module, data, recipe, pruner, teacher, log) if recipe.epochs else []
+    if pruner is not None:
+        pruner.finish()
+    if total_steps(data, recipe) < _SHORT_RUN:
         settle_batchnorm(module, data, recipe)
-    else:
-        history = _train(module, data, recipe, pruner, teacher, log)
-        if pruner is not None:
-            pruner.finish()
     module.eval()
     return history
 
