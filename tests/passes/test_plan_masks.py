@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from cct.passes.choose_pool import ALL_PATTERNS
+from cct.passes.plan_masks import plan_masks
+from cct.recipe import Recipe
+
+GROUPS = {"a": 1, "b": 2, "c": 1}
+
+
+def scores(seed: int = 0) -> dict[str, torch.Tensor]:
+    """3x3, grouped 3x3, and 1x1 convolutions."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {"a": (8, 6, 9), "b": (12, 4, 9), "c": (10, 12, 1)}
+    return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def test_patterns_only_where_they_fit() -> None:
+    given = scores()
+    plan = plan_masks(given, GROUPS, Recipe(compression=3, pool_size=8))
+    patterns = plan.patterns(given)
+    assert plan.patterned == {"a", "b"}
+    assert len(plan.pool) == 8
+    assert {tuple(row.nonzero().flatten().tolist()) for row in patterns["a"].flatten(0, 1)} <= set(plan.pool)
+    assert patterns["c"].min() == 1
+    assert plan.size(patterns) == (8 * 6 + 12 * 4) * 4 + 10 * 12
+
+
+def test_below_2_25_whole_kernels_go() -> None:
+    given = scores()
+    recipe = Recipe(compression=1.5)
+    plan = plan_masks(given, GROUPS, recipe)
+    assert (plan.pool, plan.patterned) == ((), frozenset())
+    patterns = plan.patterns(given)
+    budget = round(plan.size(patterns) / 1.5)
+    masks = plan.masks(patterns, plan.connectivity(given, patterns, budget, recipe))
+    assert set(masks["a"].sum(2).unique().tolist()) <= {0, 9}
+    assert sum(int(mask.sum()) for mask in masks.values()) == pytest.approx(budget, abs=36)
+
+
+def test_blocks_share_masks_and_stay_in_their_group() -> None:
+    given = scores()
+    recipe = Recipe(compression=4, block=(4, 2))
+    plan = plan_masks(given, GROUPS, recipe)
+    patterns = plan.patterns(given)
+    masks = plan.masks(patterns, plan.connectivity(given, patterns, 150, recipe))
+    for name, blocks in plan.blocks.items():
+        for row in range(blocks.rows):
+            members = (blocks.row == row).nonzero().flatten()
+            assert len(masks[name][members].unique(dim=0)) == 1
+            assert len((members // (len(given[name]) // GROUPS[name])).unique()) == 1
+        assert torch.equal(masks[name][:, 0::2], masks[name][:, 1::2])
+
+
+def test_loud_layers_count_less_when_scores_are_normalized() -> None:
+    given = scores()
+    given["a"] *= 1000
+
+    def share_of_a(rule: str) -> float:
+        recipe = Recipe(compression=5, block=(1, 1), connectivity=rule, floor=0)
+        plan = plan_masks(given, GROUPS, recipe)
+        patterns = plan.patterns(given)
+        kept = plan.connectivity(given, patterns, round(plan.size(patterns) / 2), recipe)
+        return float(kept["a"].float().mean())
+
+    assert share_of_a("global") == 1
+    assert 0.3 < share_of_a("normalized") < 0.7
+    assert share_of_a("uniform") == pytest.approx(0.5, abs=0.02)
+
+
+def test_all_patterns_by_default_and_the_users_own_if_given() -> None:
+    assert plan_masks(scores(), GROUPS, Recipe()).pool == ALL_PATTERNS
+    own = ((0, 1, 3, 4), (4, 5, 7, 8))
+    assert plan_masks(scores(), GROUPS, Recipe(pool=own)).pool == own
