@@ -65,7 +65,7 @@ class Recipe:
 
     compression: float = 4.0
     block: tuple[int, int] = (4, 1)
-    epochs: int = 3
+    epochs: int = 10
     learning_rate: float = 0.05
     warmup: float = 0.0
     momentum: float = 0.9

@@ -23,7 +23,7 @@ from cct.errors import RecipeError
 )
 @click.option("--compression", type=float, help="Weights / kept weights over the prunable convolutions.  [default: 4]")
 @click.option("--block", type=Block(), help="Output x input channels that share patterns.  [default: 4x1]")
-@click.option("--epochs", type=click.IntRange(0), help="0 prunes without training.")
+@click.option("--epochs", type=click.IntRange(0), help="0 prunes without training.  [default: 10]")
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option("--seed", type=int, help="Same seed, same file, on the same machine.")
