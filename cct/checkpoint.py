@@ -19,7 +19,6 @@ import importlib
 import importlib.util
 import io
 import math
-import os
 import re
 import warnings
 import zipfile
@@ -34,6 +33,7 @@ from torch import Tensor, nn
 from cct.data import Data
 from cct.errors import CheckpointError
 from cct.models import MODELS
+from cct.output import write
 from cct.recipe import Recipe
 
 VERSION = 1
@@ -119,12 +119,7 @@ def save_checkpoint(
         content |= {"size": list(data.size), "classes": list(data.classes)}
     buffer = io.BytesIO()  # torch.save to a path would write the path's name into the file
     torch.save(content, buffer)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(buffer.getvalue())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write(path, buffer.getvalue())
 
 
 def _read(path: Path) -> tuple[Any, str]:

@@ -23,9 +23,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _MEMORY_LIMIT = 2**30  # bytes of decoded images that are kept; beyond it, each batch is decoded anew
-_DEFAULT_SIZE = 224
+_DEFAULT_SIZE = (224, 224)
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-_DIGITS_SIZE = 32
+_DIGITS_SIZE = (32, 32)
 
 
 class MemoryImages:
@@ -161,7 +161,7 @@ def load_data(
     spec: str,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    size: int | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Data:
     """Read the images that `--data` names.
 
@@ -169,7 +169,7 @@ def load_data(
         spec: `digits`, or a folder with `train/<class>/*` and `val/<class>/*`.
         mean: per channel, of pixels scaled to 0..1; default ImageNet's for folders, its own for digits.
         std: per channel, likewise.
-        size: side of the model's input in pixels; default the images' own when all are equal, else 224.
+        size: (height, width) of the model's input, pixels; default the images' own when all are equal, else 224.
 
     Raises:
         DataError: the images cannot be used; says which and why.
@@ -179,12 +179,12 @@ def load_data(
     return _load_folder(Path(spec), mean, std, size)
 
 
-def _load_digits(mean: Sequence[float] | None, std: Sequence[float] | None, size: int | None) -> Data:
+def _load_digits(mean: Sequence[float] | None, std: Sequence[float] | None, size: tuple[int, int] | None) -> Data:
     with files("cct").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
         images, labels, held_out = arrays["images"], arrays["labels"], arrays["val"]
-    side = size or _DIGITS_SIZE
+    size = size or _DIGITS_SIZE
     small = torch.from_numpy(images).float()[:, None] * (255 / 16)  # stored as 0..16
-    pixels = F.interpolate(small, (side, side), mode="bilinear").round().to(torch.uint8)
+    pixels = F.interpolate(small, size, mode="bilinear").round().to(torch.uint8)
     scaled = pixels[torch.from_numpy(~held_out)].float() / 255
     mean, std = _check_scale(mean or [round(scaled.mean().item(), 4)], std or [round(scaled.std().item(), 4)], 1)
 
@@ -196,7 +196,7 @@ def _load_digits(mean: Sequence[float] | None, std: Sequence[float] | None, size
         name="digits",
         classes=tuple("0123456789"),
         channels=1,
-        size=(side, side),
+        size=size,
         mean=mean,
         std=std,
         augmented=False,  # a mirrored or shifted digit is another digit, or none
@@ -205,7 +205,9 @@ def _load_digits(mean: Sequence[float] | None, std: Sequence[float] | None, size
     )
 
 
-def _load_folder(root: Path, mean: Sequence[float] | None, std: Sequence[float] | None, size: int | None) -> Data:
+def _load_folder(
+    root: Path, mean: Sequence[float] | None, std: Sequence[float] | None, size: tuple[int, int] | None
+) -> Data:
     if not root.is_dir():
         raise DataError(f"{root} is no folder: give `digits` or a folder with train/<class>/* and val/<class>/*")
     classes, train_paths, train_labels = _list_split(root / "train")
@@ -215,7 +217,7 @@ def _load_folder(root: Path, mean: Sequence[float] | None, std: Sequence[float] 
         raise DataError(f"{root}: train and val hold different classes; only in one of them: {', '.join(odd[:5])}")
     sizes = {_image_size(path) for path in [*train_paths, *val_paths]}
     own = sizes.pop() if len(sizes) == 1 else None
-    height, width = own if own and size is None else (size or _DEFAULT_SIZE,) * 2
+    height, width = size or own or _DEFAULT_SIZE
     as_they_are = own == (height, width)
     in_memory = as_they_are and 3 * height * width * len(train_paths + val_paths) <= _MEMORY_LIMIT
     # 4 pixels around a 32x32 image; a square of 224 out of 256 when images are resized anyway

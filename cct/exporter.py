@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +19,9 @@ from onnx_ir.passes.common import (
 )
 
 import cct
-from cct.errors import CctError, UnsupportedModel
+from cct.errors import UnsupportedModel
 from cct.operator import IR_VERSION, OPSET
+from cct.output import write
 from cct.passes.absorb_activation import AbsorbActivation
 from cct.passes.absorb_residual import AbsorbResidual
 from cct.passes.add_functions import AddFunctions
@@ -55,6 +55,7 @@ def export(
 
     Raises:
         UnsupportedModel: torch can't export the module.
+        CctError: the file can't be written; nothing is left behind.
     """
     model = _to_graph(module, example if isinstance(example, tuple) else (example,))
     layers: list[Layer] = []
@@ -67,31 +68,6 @@ def export(
     CheckerPass(full_check=True)(model)
     write(Path(path), ir.serde.serialize_model(model).SerializeToString())
     return layers
-
-
-def write(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, whole or not at all.
-
-    Raises:
-        CctError: the file can't be written; nothing is left behind.
-    """
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise CctError(f"{path}: can't be written ({error.strerror}): give another --output") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp gives 0600; the file is for others to read
-        os.replace(name, path)
-    except OSError as error:
-        raise CctError(f"{path}: can't be written ({error.strerror}): give another --output") from error
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _to_graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> ir.Model:

@@ -18,6 +18,7 @@ from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
 from cct.errors import CctError, DataError
 from cct.exporter import export
+from cct.output import write
 from cct.recipe import Recipe
 from cct.report import Report, Speed
 from cct.runtime import PROVIDERS, session
@@ -64,8 +65,7 @@ def compress(
     loaded = load_model(model, arch)
     if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model):
         raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
-    side = loaded.size[0] if loaded.size and loaded.size[0] == loaded.size[1] else None
-    images = load_data(data, mean=loaded.mean, std=loaded.std, size=side)
+    images = load_data(data, mean=loaded.mean, std=loaded.std, size=loaded.size)
     baseline = _baseline_accuracy(loaded, images)
 
     teacher = copy.deepcopy(loaded.module) if recipe.distillation else None
@@ -100,7 +100,7 @@ def compress(
         )
         report.failed = validate.failures(report.drop, [], max_drop, None)
         save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)
-        made.report.write_text(report.to_json())
+        write(made.report, report.to_json().encode())
         for source, target in zip(_files(made), _files(outputs), strict=True):
             os.replace(source, target)
     return report

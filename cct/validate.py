@@ -121,8 +121,8 @@ def _normalization(path: Path, opened: Any) -> dict[str, Any]:
             except ValueError as error:
                 raise CctError(f"{path}: cct.{name} is {stated[f'cct.{name}']!r}, not numbers") from error
     height, width = opened.get_inputs()[0].shape[-2:]
-    if height == width and isinstance(height, int):
-        found["size"] = height
+    if isinstance(height, int) and isinstance(width, int):
+        found["size"] = (height, width)
     return found
 
 

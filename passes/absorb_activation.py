@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import onnx_ir as ir
-from cct.passes.absorb_residual import is_linear
 
 from cct.operator import DOMAIN, NAME
+from cct.passes.absorb_residual import is_linear
 
 
 class AbsorbActivation(ir.passes.InPlacePass):

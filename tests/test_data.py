@@ -88,14 +88,14 @@ def test_the_seed_decides(folder: Path) -> None:
 def test_images_of_many_sizes_are_brought_to_one(folder: Path) -> None:
     draw(folder / "train" / "ant" / "wide.jpg", size=(300, 500))
     assert load_data(str(folder)).size == (224, 224)
-    data = load_data(str(folder), size=28)
+    data = load_data(str(folder), size=(28, 28))
     assert data.size == (28, 28)
     images, _ = next(iter(data.batches("train", 5, torch.Generator())))
     assert images.shape == (5, 3, 28, 28)
     assert data.example().shape == (1, 3, 28, 28)
     white = folder / "val" / "ant" / "0.png"
     Image.new("RGB", (90, 30), "white").save(white)
-    image, _ = load_data(str(folder), mean=(0, 0, 0), std=(1, 1, 1), size=28).val[0]
+    image, _ = load_data(str(folder), mean=(0, 0, 0), std=(1, 1, 1), size=(28, 28)).val[0]
     assert (image == 1).all()  # cut, not padded
 
 

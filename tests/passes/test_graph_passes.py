@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+
+import cct
+from cct.operator import NAME
 from cct.passes.absorb_activation import AbsorbActivation
 from cct.passes.absorb_residual import AbsorbResidual
 from cct.passes.add_functions import AddFunctions
 from cct.passes.pack_convolutions import PackConvolutions
-
-import cct
-from cct.operator import NAME
 
 X = np.random.default_rng(0).standard_normal((2, 8, 9, 9)).astype(np.float32)
 
