@@ -20,6 +20,7 @@ import importlib.util
 import io
 import math
 import re
+import sys
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ from cct.recipe import Recipe
 
 VERSION = 1
 _LARGEST_ARGUMENT = 100_000
+_LARGEST_SIDE = 4096  # pixels of an image
 _SHOWN = 3  # names in an error
 
 
@@ -130,8 +132,11 @@ def _read(path: Path) -> tuple[Any, str]:
     if not content:
         raise CheckpointError(f"{path} is empty")
     if zipfile.is_zipfile(io.BytesIO(content)):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise CheckpointError(f"{path} is no checkpoint, or is damaged") from error
         if any(name.split("/")[-1] == "constants.pkl" for name in names):
             raise CheckpointError(f"{path} is a TorchScript archive: save model.state_dict() and give --arch")
         if any(name.split("/")[-1] == "archive_format" for name in names):
@@ -188,19 +193,26 @@ def _build(arch: str) -> tuple[nn.Module, str | None]:
         raise CheckpointError(f"--arch is {arch!r}: write package.module:factory or ./file.py:factory")
     try:
         if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            spec = importlib.util.spec_from_file_location(f"cct_arch_{Path(place).stem}", place)
             assert spec is not None  # the suffix is .py
             assert spec.loader is not None
             home = importlib.util.module_from_spec(spec)
+            sys.modules[home.__name__] = home  # dataclasses and pickle look there
+            sys.path.insert(0, str(Path(place).resolve().parent))  # what stands beside the file
             spec.loader.exec_module(home)
         else:
             home = importlib.import_module(place)
-    except (ImportError, OSError) as error:
-        raise CheckpointError(f"--arch {arch}: {place} cannot be imported: {_first_line(error)}") from error
+    except Exception as error:  # the user's own code can raise anything
+        kind = f"{type(error).__name__}: {_first_line(error)}"
+        raise CheckpointError(f"--arch {arch}: {place} cannot be imported ({kind})") from error
     factory = getattr(home, name, None)
     if not callable(factory):
         raise CheckpointError(f"--arch {arch}: {place} has no factory {name!r}")
-    module = factory()
+    try:
+        module = factory()
+    except Exception as error:  # likewise
+        kind = f"{type(error).__name__}: {_first_line(error)}"
+        raise CheckpointError(f"--arch {arch}: {name}() raised {kind}") from error
     if not isinstance(module, nn.Module):
         raise CheckpointError(f"--arch {arch}: {name}() gave a {type(module).__name__}, not an nn.Module")
     return module.float(), next((key for key, known in MODELS.items() if known is factory), None)
@@ -234,9 +246,10 @@ def _find_weights(path: Path, raw: Any, key: str | None) -> Mapping[str, Tensor]
 
 def _fill(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Put the weights into the module, after checking that they are its."""
-    while all(name.startswith("module.") for name in weights):
-        weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     wanted = module.state_dict()
+    # DataParallel's prefix, which may also be the first part of the network's own names.
+    while not any(name in wanted for name in weights) and all(name.startswith("module.") for name in weights):
+        weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     # Checkpoints from before PyTorch 0.4.1 lack these counters, which no answer depends on.
     missing = [n for n in wanted if n not in weights and not n.endswith("num_batches_tracked")]
     unexpected = [name for name in weights if name not in wanted]
@@ -274,8 +287,12 @@ def _size(path: Path, raw: Mapping[str, Any]) -> tuple[int, int] | None:
     size = raw.get("size")
     if size is None:
         return None
-    if not isinstance(size, list) or len(size) != 2 or not all(type(v) is int and v >= 1 for v in size):
-        raise CheckpointError(f"{path}: size is not [height, width]")
+    if (
+        not isinstance(size, list)
+        or len(size) != 2
+        or not all(type(v) is int and 1 <= v <= _LARGEST_SIDE for v in size)
+    ):
+        raise CheckpointError(f"{path}: size is not [height, width] of 1 to {_LARGEST_SIDE} pixels")
     return size[0], size[1]
 
 

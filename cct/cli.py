@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
+    except SystemExit:  # click's own, when whoever reads our output has gone
+        code = 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted", err=True)
         code = 130
@@ -50,11 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _line(error: Exception) -> str:
     """One line: what is wrong, where, what to do."""
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "cct"
+        return f"{' '.join(error.format_message().split())} (see {command} --help)"
     if isinstance(error, click.ClickException):
         return " ".join(error.format_message().split())
     if isinstance(error, CctError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "out of memory: give a smaller --batch-size"
+        return "out of memory"
     kind = f"{type(error).__name__}: {error}".split("\n")[0]
     return f"{kind} (a bug in cct; `cct --debug ...` shows where: please report it)"

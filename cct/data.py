@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -294,10 +295,16 @@ def _decode(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
     except _UNREADABLE as error:
         raise DataError(f"{path} is no readable image: remove or replace it ({error})") from error
     if (image.height, image.width) != (height, width):
-        scale = max(height / image.height, width / image.width)
-        full = max(width, round(image.width * scale)), max(height, round(image.height * scale))
-        left, top = (full[0] - width) // 2, (full[1] - height) // 2
-        image = image.resize(full, Image.Resampling.BILINEAR).crop((left, top, left + width, top + height))
+        # Cut before resizing: of a very long image the resized whole would fill the memory.
+        scale = min(image.height / height, image.width / width)
+        left, top = (image.width - width * scale) / 2, (image.height - height * scale) / 2
+        box = (
+            max(left, 0),
+            max(top, 0),
+            min(left + width * scale, image.width),
+            min(top + height * scale, image.height),
+        )
+        image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
     return np.array(image)
 
 
@@ -317,6 +324,8 @@ def _check_scale(
     for name, values in (("mean", mean), ("std", std)):
         if len(values) != channels:
             raise DataError(f"{name} has {len(values)} numbers, the images have {channels} channels")
+        if not all(math.isfinite(value) for value in values):
+            raise DataError(f"{name} must be finite numbers, it is {', '.join(map(str, values))}")
     if min(std) <= 0:
         raise DataError(f"std must be above 0, it is {', '.join(map(str, std))}")
     return tuple(mean), tuple(std)

@@ -72,12 +72,13 @@ def export(
 
 def _to_graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> ir.Model:
     """The module as an ONNX graph, batch normalization folded into the convolutions by torch's own optimizer."""
-    training = module.training
+    training = {part: part.training for part in module.modules()}  # parts may differ: frozen batch normalization
     module.eval()
     try:
         model = _with_free_batch(module, example) or _torch_export(module, example, None)
     finally:
-        module.train(training)
+        for part, mode in training.items():
+            part.training = mode
     graph = model.graph
     if len(graph.inputs) == 1:
         graph.inputs[0].name = "input"

@@ -31,14 +31,6 @@ class Layout:
     entries: int
 
 
-def identity_order(channels: int, group: int, block: int) -> Ints:
-    """Channels in their own order, each group padded with -1 to whole blocks."""
-    per_group = channels // group
-    places = np.full((group, -(-per_group // block) * block), -1, np.int32)
-    places[:, :per_group] = np.arange(channels, dtype=np.int32).reshape(group, per_group)
-    return places.reshape(-1)
-
-
 def find_layout(weight: NDArray[np.floating], group: int = 1) -> Layout:
     """The largest block that wastes nothing, and the number of entries that stores it in the fewest bytes.
 

@@ -186,6 +186,11 @@ def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
         missing = [n for n in (*_INTS, *_INT, *_FLOAT, "layout") if n not in values]
         if missing:
             raise OperatorError(f"attribute {missing[0]} is missing")
+        kinds = dict.fromkeys(_INTS, ir.AttributeType.INTS) | dict.fromkeys(_INT, ir.AttributeType.INT)
+        kinds |= dict.fromkeys(_FLOAT, ir.AttributeType.FLOAT) | {"layout": ir.AttributeType.STRING}
+        for name, kind in kinds.items():
+            if node.attributes[name].type != kind:
+                raise OperatorError(f"attribute {name} is {node.attributes[name].type.name}; must be {kind.name}")
         if values["layout"] != "NCHW":
             raise OperatorError(f"layout {values['layout']!r} is not known; NCHW is")
         for name, length in (("kernel_shape", 2), ("strides", 2), ("pads", 4), ("dilations", 2), ("block", 2)):

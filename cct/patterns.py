@@ -155,8 +155,9 @@ def check(packed: Packed) -> None:
     kernel = p.filters.astype(np.int64) * blocks_in + p.channels
     if (np.diff(kernel * MAX_PATTERNS + p.patterns) <= 0).any():
         raise OperatorError("(filters, channels, patterns) must be strictly ascending")
-    uses = np.zeros((kept, taps), np.int64)
-    np.put_along_axis(uses, p.pool[p.patterns], 1, axis=1)
+    positions, place = np.unique(p.pool, return_inverse=True)  # not 0..taps-1, which a forged file can make huge
+    uses = np.zeros((kept, len(positions)), np.int64)
+    np.put_along_axis(uses, place.reshape(p.pool.shape)[p.patterns], 1, axis=1)
     first = np.flatnonzero(np.diff(kernel, prepend=-1))
     if kept and np.add.reduceat(uses, first, axis=0).max() > 1:
         raise OperatorError("patterns of one kernel overlap")

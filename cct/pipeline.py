@@ -9,20 +9,21 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from cct import validate
-from cct.bench import compare, machine
+from cct.baseline import baseline_accuracy
+from cct.bench import compare, cores, machine
 from cct.checkpoint import LoadedModel, load_model, save_checkpoint
 from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
-from cct.errors import CctError, DataError
+from cct.errors import CctError, LibraryError
 from cct.exporter import export
 from cct.output import write
 from cct.recipe import Recipe
 from cct.report import Report, Speed
 from cct.runtime import PROVIDERS, session
-from cct.train import evaluate, fine_tune, total_steps
+from cct.train import fine_tune, total_steps
+
+MAX_ERROR = 1e-4  # max|a - b| / max|b|; a hundred times what float32 makes of a deep network
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,13 @@ class Outputs:
         """
         if path.suffix != ".onnx":
             raise CctError(f"--output {path}: give a name that ends in .onnx")
+        made = cls(path, path.with_suffix(".pt"), path.with_suffix(".report.json"))
+        for file in (made.onnx, made.checkpoint, made.report):
+            if file.is_dir():
+                raise CctError(f"--output {path}: {file} is a folder; give another name")
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise CctError(f"--output {path}: {path.parent} is no folder that can be written to")
-        return cls(path, path.with_suffix(".pt"), path.with_suffix(".report.json"))
+        return made
 
 
 def compress(
@@ -52,6 +57,7 @@ def compress(
     output: Path,
     *,
     arch: str | None,
+    key: str | None = None,
     data: str,
     recipe: Recipe,
     max_drop: float | None = None,
@@ -62,11 +68,11 @@ def compress(
         CctError: the input can't be used; nothing is written. A failed `max_drop` is no error: see `Report.failed`.
     """
     outputs = Outputs.beside(output)
-    loaded = load_model(model, arch)
+    loaded = load_model(model, arch, key)
     if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model):
         raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
     images = load_data(data, mean=loaded.mean, std=loaded.std, size=loaded.size)
-    baseline = _baseline_accuracy(loaded, images)
+    baseline = baseline_accuracy(loaded.module, images)
 
     teacher = copy.deepcopy(loaded.module) if recipe.distillation else None
     pruner = ClickTrain(loaded.module, recipe, total_steps(images, recipe)) if recipe.compression > 1 else None
@@ -81,6 +87,9 @@ def compress(
         layers = export(loaded.module, example, made.onnx, metadata=_metadata(loaded, images, recipe))
         export(loaded.module, example, dense, pack=False)
         few = next(iter(images.batches("val", validate.PARITY_IMAGES)))[0].numpy()
+        parity = validate.parity(made.onnx, few, loaded.module)
+        if not all(error <= MAX_ERROR for error in parity.values()):
+            raise LibraryError(f"the exported model answers wrongly: {parity} (limit {MAX_ERROR:g}); please report it")
         accuracy = {"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)}
         report = Report(
             source={"file": model.name, "sha256": loaded.sha256, "arch": arch or loaded.arch or ""},
@@ -89,7 +98,7 @@ def compress(
             accuracy=accuracy,
             layers=layers,
             prunable=[row.name for row in pruner.summary() if row.reason is None] if pruner else [],
-            parity=validate.parity(made.onnx, few, loaded.module),
+            parity=parity,
             provider=PROVIDERS["cpu"],
             proven=validate.proof(made.onnx, few),
             bytes={"dense": dense.stat().st_size, "packed": made.onnx.stat().st_size},
@@ -101,15 +110,18 @@ def compress(
         report.failed = validate.failures(report.drop, [], max_drop, None)
         save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)
         write(made.report, report.to_json().encode())
-        for source, target in zip(_files(made), _files(outputs), strict=True):
-            os.replace(source, target)
+        try:
+            for source, target in zip(_files(made), _files(outputs), strict=True):
+                os.replace(source, target)
+        except OSError as error:
+            raise CctError(f"{error.filename2} can't be written ({error.strerror}): give another --output") from error
     return report
 
 
 def measure(dense: Path, packed: Path, rounds: int = 20) -> list[Speed]:
     """Dense against packed, with one thread and with as many as there are cores."""
     speed = []
-    for threads in sorted({1, len(os.sched_getaffinity(0))}):
+    for threads in sorted({1, cores()}):
         times = compare({"dense": dense, "packed": packed}, threads=threads, rounds=rounds)
         ours = times["packed"]
         speed.append(Speed(threads, times["dense"].median, ours.median, ours.low, ours.high, ours.runs))
@@ -118,30 +130,6 @@ def measure(dense: Path, packed: Path, rounds: int = 20) -> list[Speed]:
 
 def _files(outputs: Outputs) -> tuple[Path, Path, Path]:
     return outputs.onnx, outputs.checkpoint, outputs.report
-
-
-def _baseline_accuracy(loaded: LoadedModel, images: Data) -> float:
-    """Accuracy before anything is done; refuses a model that does not fit the data."""
-    classes = len(images.classes)
-    try:
-        with torch.no_grad():
-            logits = loaded.module(images.example())
-    except RuntimeError as error:
-        line = str(error).split("\n")[0]
-        raise DataError(
-            f"the model does not take the images of {images.name} ({line}): check channels and size"
-        ) from error
-    if logits.ndim != 2 or logits.shape[1] != classes:
-        raise DataError(
-            f"the model answers {tuple(logits.shape[1:])}, {images.name} has {classes} classes: they must agree"
-        )
-    accuracy = evaluate(loaded.module, images)
-    if accuracy < 150 / classes:
-        raise DataError(
-            f"the model gets {accuracy:.1f} % of {images.name} right, near chance ({100 / classes:.1f} %): "
-            "check the order of the classes, the normalization (mean, std) and the image size"
-        )
-    return accuracy
 
 
 def _metadata(loaded: LoadedModel, images: Data, recipe: Recipe) -> dict[str, str]:

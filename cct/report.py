@@ -47,10 +47,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Speed:
-    """Dense and packed model in one run, interleaved; medians in milliseconds for one image.
+    """Dense and packed model in one run, interleaved.
 
     Attributes:
-        low, high: first and last decile of the ratio's two sides are not paired; these are packed milliseconds.
+        threads: within an operator.
+        dense, packed: medians, milliseconds for one image.
+        low, high: first and last decile of the packed runs, milliseconds.
+        runs: timed runs of each.
     """
 
     threads: int

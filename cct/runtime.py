@@ -18,7 +18,7 @@ def session(
     model: str | os.PathLike[str] | bytes,
     *,
     provider: str = "cpu",
-    threads: int = 0,
+    threads: int | None = None,
     library: bool = True,
     options: ort.SessionOptions | None = None,
 ) -> Any:
@@ -27,9 +27,9 @@ def session(
     Args:
         model: a path, or the file's bytes.
         provider: "cpu" or "cuda".
-        threads: within one operator; 0 lets ONNX Runtime choose.
+        threads: within one operator; None leaves it to the options, whose default is all cores.
         library: False runs the function bodies instead of the library's routines.
-        options: further session options; the library is registered in them.
+        options: further session options. The library is registered in them, so they serve one session.
 
     Returns:
         The `onnxruntime.InferenceSession`.
@@ -41,7 +41,8 @@ def session(
     if provider not in PROVIDERS:
         raise CctError(f"provider {provider!r} is not known: give cpu or cuda")
     options = options or ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    if threads is not None:
+        options.intra_op_num_threads = threads
     if library and not supported():
         warnings.warn("cct has no library for this platform: the model runs as dense convolutions", stacklevel=2)
     elif library:

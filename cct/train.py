@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
@@ -47,7 +48,8 @@ def print_line(text: str) -> None:
 def total_steps(data: Data, recipe: Recipe) -> int:
     """Optimizer steps of the whole run, for `ClickTrain`."""
     batches = len(data.batches("train", recipe.batch_size, torch.Generator()))
-    processes: int = PartialState().num_processes
+    # Not from accelerate, whose state would be made here and keep a device that the network is not on.
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by accelerate launch and torchrun
     return math.ceil(batches / processes) * recipe.epochs
 
 

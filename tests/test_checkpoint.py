@@ -211,3 +211,42 @@ def test_what_our_own_checkpoint_says_is_checked(
 ) -> None:
     content = {"cct_checkpoint": 1, "arch": "resnet20", "arch_args": {}, "state_dict": net.state_dict()}
     assert message in refused(saved(content | change, tmp_path / "w.pt"), None)
+
+
+def test_names_that_begin_with_module_are_the_networks_own(tmp_path: Path) -> None:
+    (tmp_path / "wrapped.py").write_text(
+        "from torch import nn\n"
+        "class Wrapped(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.module = nn.Linear(2, 2)\n"
+    )
+    arch = f"{tmp_path / 'wrapped.py'}:Wrapped"
+    weights = {"module.weight": torch.ones(2, 2), "module.bias": torch.ones(2)}
+    for content in (weights, {f"module.{name}": tensor for name, tensor in weights.items()}):
+        assert load_model(saved(content, tmp_path / "w.pt"), arch).module.state_dict()["module.bias"].sum() == 2
+
+
+def test_a_file_of_the_user_may_be_ordinary_python(tmp_path: Path) -> None:
+    (tmp_path / "sibling.py").write_text("WIDTH = 2\n")
+    (tmp_path / "net.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from sibling import WIDTH\n"
+        "from torch import nn\n"
+        "@dataclass\n"
+        "class Shape:\n"
+        "    width: int = WIDTH\n"
+        "def make(): return nn.Linear(Shape().width, 1)\n"
+    )
+    loaded = load_model(saved(nn.Linear(2, 1).state_dict(), tmp_path / "w.pt"), f"{tmp_path / 'net.py'}:make")
+    assert isinstance(loaded.module, nn.Linear)
+
+
+def test_a_damaged_archive_is_named(tmp_path: Path, net: nn.Module) -> None:
+    content = bytearray(saved(net.state_dict(), tmp_path / "w.pt").read_bytes())
+    at = content.index(b"PK\x01\x02")  # the archive's directory
+    content[at : at + 4] = b"none"
+    (tmp_path / "w.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_model(tmp_path / "w.pt", RESNET)

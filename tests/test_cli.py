@@ -135,6 +135,12 @@ def _broken(folder: Path) -> Path:
     return folder / "b.pt"
 
 
+def _raising(folder: Path) -> list[object]:
+    torch.save({"weight": torch.zeros(1)}, folder / "w.pt")
+    (folder / "net.py").write_text("def make(): return 1 / 0")
+    return [folder / "w.pt", "--arch", f"{folder / 'net.py'}:make"]
+
+
 def _rewired(folder: Path, compressed: Path) -> Path:
     """A packed file whose channels index points outside."""
     proto = onnx.load(compressed / "m.onnx")
@@ -167,6 +173,11 @@ WRONG = {
     "validate no classifier": (lambda f, c: ["validate", _foreign(f), "--data", "digits"], "10 classes"),
     "validate no onnx": (lambda f, c: ["validate", _broken(f), "--data", "digits"], "no valid ONNX"),
     "validate forged": (lambda f, c: ["validate", _rewired(f, c), "--data", "digits"], "channels"),
+    "gate that is no number": (
+        lambda f, c: ["validate", c / "m.onnx", "--data", "digits", "--max-error", "nan"],
+        "no limit",
+    ),
+    "arch that raises": (lambda f, c: ["compress", *_raising(f), "--data", "digits"], "ZeroDivisionError"),
     "gate without baseline": (
         lambda f, c: ["validate", c / "m.onnx", "--data", "digits", "--max-drop", "1"],
         "--baseline",

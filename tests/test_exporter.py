@@ -135,9 +135,11 @@ def test_the_same_module_gives_the_same_bytes(small, tmp_path):
 
 def test_the_module_is_left_as_it_was(small, tmp_path):
     small.train()
+    small.bn1.eval()  # frozen, as detectors do
     before = {k: v.clone() for k, v in small.state_dict().items()}
     cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx")
     assert small.training
+    assert not small.bn1.training
     assert all(torch.equal(v, before[k]) for k, v in small.state_dict().items())
     small.eval()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from cases import draw_packed, draw_values
 
@@ -55,13 +56,20 @@ def test_a_broken_model_is_refused_in_one_line(content, tmp_path):
 
 
 def test_a_provider_that_this_machine_lacks_is_an_error_and_no_fallback():
-    import onnxruntime
-
     if Path("/dev/nvidia0").exists():
         pytest.skip("this machine has a GPU: the provider is there")
     assert onnxruntime.get_available_providers()
     with pytest.raises(CctError):
         cct.session(small_model().model().SerializeToString(), provider="cuda")
+
+
+def test_the_options_keep_their_threads():
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    cct.session(small_model().model().SerializeToString(), options=options)
+    assert options.intra_op_num_threads == 1
+    cct.session(small_model().model().SerializeToString(), options=(other := onnxruntime.SessionOptions()), threads=2)
+    assert other.intra_op_num_threads == 2
 
 
 def test_public_names():

@@ -125,6 +125,7 @@ def test_the_activation_follows_from_the_clip():
 
 FAULTS = {
     "attribute missing": (lambda n: n.attributes.pop("group"), "attribute group is missing"),
+    "attribute type": (lambda n: n.attributes.add(ir.AttrInt64("pool", 3)), "attribute pool is INT; must be INTS"),
     "layout": (lambda n: n.attributes.add(ir.AttrString("layout", "NHWC")), "layout 'NHWC' is not known"),
     "strides": (lambda n: n.attributes.add(ir.AttrInt64s("strides", [0, 1])), "strides"),
     "pads": (lambda n: n.attributes.add(ir.AttrInt64s("pads", [1, 1, 1])), "pads"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cct.errors import OperatorError
-from cct.layout import Layout, find_layout, identity_order
+from cct.layout import Layout, find_layout
 from cct.patterns import check, pack, unpack
 
 
@@ -44,7 +44,7 @@ def test_pack_and_unpack_are_inverse(out_channels, in_channels, group, kernel, b
 def test_unpack_by_hand():
     weight = np.zeros((4, 2, 3, 3), np.float32)
     weight[:, 1, 0, 0], weight[:, 1, 2, 2] = [1, 2, 3, 4], [5, 6, 7, 8]
-    packed = pack(weight, Layout((4, 1), identity_order(4, 1, 4), identity_order(2, 1, 1), 2))
+    packed = pack(weight, Layout((4, 1), np.arange(4, dtype=np.int32), np.arange(2, dtype=np.int32), 2))
     assert packed.W.tolist() == [[[1, 2, 3, 4], [5, 6, 7, 8]]]
     assert (packed.filters.tolist(), packed.channels.tolist(), packed.pool.tolist()) == ([0], [1], [[0, 8]])
 
@@ -58,13 +58,13 @@ def test_nothing_kept_is_valid():
 def test_a_kernel_may_be_the_sum_of_patterns():
     weight = np.zeros((1, 1, 3, 3), np.float32)
     weight.reshape(-1)[[0, 2, 4, 6, 8]] = 1
-    packed = pack(weight, Layout((1, 1), identity_order(1, 1, 1), identity_order(1, 1, 1), 3))
+    packed = pack(weight, Layout((1, 1), np.arange(1, dtype=np.int32), np.arange(1, dtype=np.int32), 3))
     assert (packed.filters.tolist(), packed.patterns.tolist(), len(packed.pool)) == ([0, 0], [0, 1], 2)
     assert np.array_equal(unpack(packed), weight)
 
 
 def test_a_kernel_that_does_not_fit_its_entries_is_refused():
-    layout = Layout((1, 1), identity_order(1, 1, 1), identity_order(1, 1, 1), 4)
+    layout = Layout((1, 1), np.arange(1, dtype=np.int32), np.arange(1, dtype=np.int32), 4)
     with pytest.raises(OperatorError, match="9 of 9 weights does not split into 4"):
         pack(np.ones((1, 1, 3, 3), np.float32), layout)
 
@@ -117,3 +117,8 @@ def test_overlapping_patterns_are_refused():
     pool = np.array([[0, 1, 2, 3], [3, 4, 5, 6]], np.int64)
     with pytest.raises(OperatorError, match="overlap"):
         check(replace(packed, **two, patterns=np.array([0, 1], np.uint8), pool=pool))
+
+
+def test_a_forged_kernel_shape_takes_no_memory():
+    packed = draw_packed(np.random.default_rng(0), out_channels=4, in_channels=2, keep=1.0)
+    check(replace(packed, kernel_shape=(65535, 65535)))  # 64 GiB if it counted positions

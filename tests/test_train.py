@@ -146,3 +146,11 @@ def test_total_steps(digits: Data) -> None:
     assert total_steps(digits, Recipe(batch_size=64, epochs=3)) == 1201 // 64 * 3
     assert total_steps(digits, Recipe(batch_size=5000, epochs=2)) == 2
     assert total_steps(digits, Recipe(epochs=0)) == 0
+
+
+def test_counting_steps_leaves_the_device_to_the_loop(digits: Data) -> None:
+    from accelerate.state import PartialState
+
+    PartialState._reset_state()
+    total_steps(digits, Recipe())
+    assert not PartialState._shared_state

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -9,7 +10,7 @@ from cases import draw_packed, draw_values
 
 import cct
 from cct.errors import CctError, OperatorError
-from cct.validate import check_file, failures, proof, run
+from cct.validate import Verdict, check_file, failures, parity, proof, run
 
 
 @pytest.fixture
@@ -55,4 +56,19 @@ def test_gates():
     assert failures(0.5, [1e-5], 0.5, 1e-4) == []
     assert failures(0.6, [], 0.5, None) == ["accuracy dropped by 0.60 points; at most 0.5 allowed (--max-drop)"]
     assert failures(None, [1e-3], 0.5, 1e-4) == ["outputs differ by 1.0e-03; at most 0.0001 allowed (--max-error)"]
-    assert len(failures(math.nan, [math.nan], 0.5, 1e-4)) == 2
+    assert len(failures(math.nan, [1e-7, math.nan], 0.5, 1e-4)) == 2
+
+
+def test_a_verdict_without_gates_is_none():
+    verdict = Verdict({"compressed": 90.0}, {"body": 1e3}, "CPUExecutionProvider", 0, [], gated=False)
+    assert verdict.as_dict()["passed"] is None
+    assert verdict.to_text().endswith("no gate given")
+    assert replace(verdict, gated=True).as_dict()["passed"] is True
+
+
+def test_parity_of_a_model_that_takes_one_image_at_a_time(case, tmp_path):
+    one = replace(case, x=case.x[:1])
+    onnx.save(one.model(), tmp_path / "m.onnx")
+    errors = parity(tmp_path / "m.onnx", np.concatenate([case.x, case.x]), None)
+    assert set(errors) == {"body", "onnx.reference"}
+    assert max(errors.values()) < 1e-5

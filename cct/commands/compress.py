@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cct.commands.types import Block
+from cct.commands.types import Block, Limit
 from cct.errors import RecipeError
 
 
@@ -17,18 +17,23 @@ from cct.errors import RecipeError
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="model.onnx", show_default=True
 )
 @click.option("--arch", help="What a state_dict is of: package.module:factory, such as torchvision.models:resnet18.")
+@click.option("--key", help="Where MODEL keeps the weights, if it holds several, such as model_ema.")
 @click.option("--data", required=True, help="digits, or a folder with train/CLASS/* and val/CLASS/*.")
 @click.option(
     "--recipe", "recipe_name", help="A recipe by name (clicktrain-paper) or a TOML file; options override it."
 )
-@click.option("--compression", type=float, help="Weights / kept weights over the prunable convolutions.  [default: 4]")
-@click.option("--block", type=Block(), help="Output x input channels that share patterns.  [default: 4x1]")
-@click.option("--epochs", type=click.IntRange(0), help="0 prunes without training.  [default: 10]")
-@click.option("--batch-size", type=click.IntRange(1))
+@click.option(
+    "--compression", type=float, help="Weights / kept weights over the prunable convolutions; 4 in the default recipe."
+)
+@click.option("--block", type=Block(), help="Output x input channels that share patterns; 4x1 in the default recipe.")
+@click.option("--epochs", type=click.IntRange(0), help="Passes over the images; 0 prunes without training.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images a step.")
 @click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
-@click.option("--seed", type=int, help="Same seed, same file, on the same machine.")
+@click.option(
+    "--seed", type=int, help="Of order, crops and flips of the images: same seed, same file, on the same machine."
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads of the training.")
-@click.option("--max-drop", type=float, help="Exit 1 if accuracy drops by more points; everything is still written.")
+@click.option("--max-drop", type=Limit(), help="Exit 1 if accuracy drops by more points; everything is still written.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
 def compress(
@@ -37,6 +42,7 @@ def compress(
     model: Path,
     output: Path,
     arch: str | None,
+    key: str | None,
     data: str,
     recipe_name: str | None,
     threads: int | None,
@@ -46,8 +52,9 @@ def compress(
 ) -> None:
     """Prune MODEL by patterns while fine-tuning it, and write it as ONNX.
 
-    MODEL is a checkpoint of cct, or a state_dict with --arch. Beside the ONNX file, which takes normalized NCHW images,
-    appear MODEL.pt (the pruned weights, for the original class) and MODEL.report.json.
+    MODEL is a checkpoint of cct, or a state_dict with --arch. The ONNX file takes normalized NCHW
+    images. Beside it, and named after it, appear a .pt (the pruned weights, for the original class) and a .report.json. What an option leaves
+    open, the recipe says.
     """
     import torch
 
@@ -64,7 +71,7 @@ def compress(
         base = Recipe.named(recipe_name)
     given = {name: value for name, value in knobs.items() if value is not None}
     recipe = Recipe.from_values({**asdict(base), **given})
-    report = pipeline.compress(model, output, arch=arch, data=data, recipe=recipe, max_drop=max_drop)
+    report = pipeline.compress(model, output, arch=arch, key=key, data=data, recipe=recipe, max_drop=max_drop)
     click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
     for failure in report.failed if as_json else ():
         click.echo(f"FAILED {failure}", err=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 
@@ -23,3 +25,19 @@ class Block(click.ParamType[tuple[int, int]]):
         if min(out_channels, in_channels) < 1:
             self.fail(f"{value!r} is no block: both numbers must be at least 1", param, ctx)
         return out_channels, in_channels
+
+
+class Limit(click.ParamType[float]):
+    """The limit of a gate: a number, not NaN, which no comparison would fail."""
+
+    name = "float"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse; refuses NaN and infinity."""
+        try:
+            limit = float(value)
+        except ValueError:
+            limit = math.nan
+        if not math.isfinite(limit):
+            self.fail(f"{value!r} is no limit: give a number", param, ctx)
+        return limit

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import click
 
+from cct.commands.types import Limit
+
 
 @click.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--baseline", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The unpruned model.")
 @click.option("--parity", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The pruned weights.")
 @click.option("--arch", help="What the state_dicts are of: package.module:factory.")
+@click.option("--key", help="Where they keep the weights, if they hold several, such as model_ema.")
 @click.option("--data", required=True, help="digits, or a folder with train/CLASS/* and val/CLASS/*.")
-@click.option("--max-drop", type=float, help="Exit 1 if accuracy drops by more points against --baseline.")
-@click.option("--max-error", type=float, help="Exit 1 if outputs differ by more: max|a - b| / max|b|.")
+@click.option("--max-drop", type=Limit(), help="Exit 1 if accuracy drops by more points against --baseline.")
+@click.option("--max-error", type=Limit(), help="Exit 1 if outputs differ by more: max|a - b| / max|b|.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def validate(
@@ -24,6 +27,7 @@ def validate(
     baseline: Path | None,
     parity: Path | None,
     arch: str | None,
+    key: str | None,
     data: str,
     max_drop: float | None,
     max_error: float | None,
@@ -38,7 +42,14 @@ def validate(
     if max_drop is not None and baseline is None:
         raise click.UsageError("--max-drop needs --baseline: the accuracy to compare with")
     verdict = validate(
-        model, baseline=baseline, pruned=parity, arch=arch, data=data, max_drop=max_drop, max_error=max_error
+        model,
+        data=data,
+        arch=arch,
+        key=key,
+        baseline=baseline,
+        pruned=parity,
+        max_drop=max_drop,
+        max_error=max_error,
     )
     click.echo(json.dumps(verdict.as_dict(), indent=2) if as_json else verdict.to_text())
     ctx.exit(1 if verdict.failed else 0)

@@ -79,6 +79,7 @@ Geometry::Geometry(const Convolution& conv, const Weights& weights, const Routin
   const int64_t planes = weights.planes().size();
   const int64_t row_bytes =
       product("a row of X", channels, std::max<int64_t>(planes, 1), pitch, sizeof(float));
+  product("packed rows", out[0] + 2 * last_row, pitch, sizeof(float));  // no band has more
   for (const int64_t bytes : kBandBytes) {
     // Bands share the rows that their kernels share, which are packed twice: at most half as many as are not.
     const int64_t band_rows = std::max({bytes / row_bytes - last_row, 2 * last_row, int64_t{1}});

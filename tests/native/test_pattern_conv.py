@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -180,6 +181,18 @@ def test_an_input_that_does_not_fit_is_refused_with_the_numbers(isa, shape, mess
     with pytest.raises(SeamError, match="PatternConv: ") as caught:
         conv.prepare(shape)
     assert message in str(caught.value)
+
+
+@rows
+def test_rows_that_do_not_fit_are_refused(isa):
+    window = {"strides": (1, 1), "pads": (65535,) * 4, "dilations": (65535, 1)}
+    packed = draw_packed(
+        np.random.default_rng(0), out_channels=1, in_channels=1, kernel=(32769, 1), entries=1, block=(1, 1), keep=1.0
+    )
+    packed = replace(packed, pool=np.array([[32768]]), patterns=packed.patterns * 0)
+    conv = PatternConv(Arguments.of(packed, np.zeros(1), **window), isa)
+    with pytest.raises(SeamError, match="63 bits"):
+        conv.prepare((0, 1, 2**31 - 1, 2**31 - 1))
 
 
 @rows

@@ -81,13 +81,21 @@ def test_what_stays_dense_says_why(body, arrays, shape, reason):
     assert layers
 
 
-def test_zeros_without_use_stay_dense():
+def test_zeros_without_patterns_are_packed_as_they_are():
     rng = np.random.default_rng(0)
     scattered = (rng.standard_normal((8, 8, 1, 1)) * (rng.random((8, 8, 1, 1)) < 0.6)).astype(np.float32)
-    scattered[0, 0] = 1
-    _, layers, _ = transform(graph("y = Conv (x, w)", {"w": scattered}))
-    assert layers[0].op == NAME
+    ops, layers, _ = transform(graph("y = Conv (x, w)", {"w": scattered}))
+    assert ops == [NAME]
     assert layers[0].stored <= 2 / 3 * scattered.size
+
+
+def test_zeros_that_would_be_stored_again_stay_dense():
+    few = np.zeros((8, 8, 5, 5), np.float32)
+    few[:, :, 2, 2] = 1  # large kernels keep all or nothing, so all of this would be stored
+    where = "pads: ints = [2, 2, 2, 2]"
+    ops, layers, _ = transform(graph(f"y = Conv <{where}> (x, w)", {"w": few}))
+    assert ops == ["Conv"]
+    assert "form no patterns: stored, 100% of it would remain" in layers[0].reason
 
 
 @pytest.mark.parametrize("order", ["a, x", "x, a"])

@@ -1,0 +1,39 @@
+"""Whether a network and a data set belong together, before anything is made of them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from cct.data import Data
+from cct.errors import DataError
+from cct.train import evaluate
+
+
+def baseline_accuracy(module: torch.nn.Module, images: Data) -> float:
+    """Accuracy on the validation images, percent, of a network that is to be compared with.
+
+    Raises:
+        DataError: the network does not take the images, has other classes, or is no better than chance.
+    """
+    classes = len(images.classes)
+    try:
+        with torch.no_grad():
+            logits = module(images.example())
+    except (RuntimeError, ValueError) as error:
+        line = str(error).split("\n")[0]
+        raise DataError(f"the model does not take images of {images.name} ({line}): check channels and size") from error
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[1] != classes:
+        answer = tuple(logits.shape[1:]) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise DataError(f"{images.name} has {classes} classes, the model answers {answer}: they must agree")
+    accuracy = evaluate(module, images)
+    labels = images.val.labels
+    chance = float(labels.bincount().max()) / len(labels)  # of who always answers the most frequent class
+    spread = math.sqrt(chance * (1 - chance) / len(labels))
+    if accuracy / 100 < chance + 3 * spread:
+        raise DataError(
+            f"the model gets {accuracy:.1f} % of {images.name} right, near chance ({100 * chance:.1f} %): "
+            "check the order of the classes, the normalization (mean, std) and the image size"
+        )
+    return accuracy

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from cct.baseline import baseline_accuracy
+from cct.checkpoint import load_model
+from cct.data import load_data
+from cct.errors import DataError
+from cct.models import MODELS
+
+MODEL = MODELS["digits_net"]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_data("digits")
+
+
+def shipped():
+    from importlib.resources import as_file, files
+
+    with as_file(files("cct").joinpath("models", "digits_net.pt")) as path:
+        return load_model(path).module
+
+
+def test_the_shipped_network_fits_its_data(digits):
+    assert baseline_accuracy(shipped(), digits) > 98
+
+
+def test_an_untrained_network_is_near_chance(digits):
+    torch.manual_seed(0)
+    with pytest.raises(DataError, match="near chance"):
+        baseline_accuracy(MODEL().eval(), digits)
+
+
+def test_a_weak_classifier_of_two_classes_is_no_chance(digits):
+    class Weak(nn.Module):
+        """Right on two of three images, whatever they show."""
+
+        def __init__(self):
+            super().__init__()
+            self.device = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            self.at = getattr(self, "at", 0)
+            right = nn.functional.one_hot(labels[self.at : self.at + len(x)], 2).float()
+            wrong = torch.arange(self.at, self.at + len(x)) % 3 == 0
+            self.at += len(x) if len(x) > 1 else 0  # the first call only asks for the number of classes
+            return torch.where(wrong[:, None], 1 - right, right)
+
+    labels = digits.val.labels % 2
+    two = replace(digits, classes=("even", "odd"), val=replace(digits.val, labels=labels))
+    assert 60 < baseline_accuracy(Weak(), two) < 70
+
+
+@pytest.mark.parametrize(
+    ("network", "message"), [(MODEL(num_classes=7), "has 10 classes"), (MODEL(in_channels=3), "take")]
+)
+def test_a_network_that_does_not_fit_is_refused(digits, network, message):
+    with pytest.raises(DataError, match=message):
+        baseline_accuracy(network.eval(), digits)
