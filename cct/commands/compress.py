@@ -52,9 +52,9 @@ def compress(
 ) -> None:
     """Prune MODEL by patterns while fine-tuning it, and write it as ONNX.
 
-    MODEL is a checkpoint of cct, or a state_dict with --arch. The ONNX file takes normalized NCHW
-    images. Beside it, and named after it, appear a .pt (the pruned weights, for the original class) and a .report.json. What an option leaves
-    open, the recipe says.
+    MODEL is a checkpoint of cct, or a state_dict with --arch. The ONNX file takes normalized NCHW images. Beside it,
+    and named after it, appear a .pt (the pruned weights, for the original class) and a .report.json. What an option
+    leaves open, the recipe says.
     """
     import torch
 
