@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,15 @@ from cct.recipe import Recipe
 from cct.train import evaluate, fine_tune, learning_rate, predict, total_steps
 
 SHIPPED = Path(__file__).parents[1] / "models" / "digits_net.pt"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are no faster on two threads, and much slower when other work has the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 class Tiny(nn.Module):
