@@ -94,7 +94,7 @@ def test_the_answer_is_for_people(tmp_path):
 def test_validate_reports(compressed):
     done = run("validate", compressed / "m.onnx", "--data", "digits")
     assert done.returncode == 0, done.stderr
-    assert "passed" in done.stdout
+    assert "no gate given" in done.stdout
 
 
 @pytest.mark.parametrize(("gate", "code"), [(("--max-drop", 50), 0), (("--max-drop", -50), 1)])
