@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include "fault.h"
 #include "geometry.h"
@@ -116,26 +117,47 @@ void compute_unit(const Run& run, int64_t unit, int64_t) {
   }
 }
 
-// Workers take units from the list until it is empty.
+// Each worker takes units from its own share, neighbours in the image, so that what it reads in one
+// convolution it mostly wrote itself in the one before; then it helps with the shares of the others.
 struct Work {
+  struct alignas(64) Share {  // a cache line each
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+
   const Run& run;
   void (*unit)(const Run&, int64_t unit, int64_t worker);
-  int64_t units;
-  std::atomic<int64_t> next{0};
+  int64_t workers;
+  Share shares[Geometry::kMostWorkers];
+
+  Work(const Run& run, void (*unit)(const Run&, int64_t, int64_t), int64_t units, int64_t workers)
+      : run(run), unit(unit), workers(workers) {
+    for (int64_t i = 0; i < workers; ++i) {
+      shares[i].next = units * i / workers;
+      shares[i].end = units * (i + 1) / workers;
+    }
+  }
 
   static void worker(void* argument, size_t worker) {
     Work& work = *static_cast<Work*>(argument);
-    for (int64_t unit; (unit = work.next.fetch_add(1, std::memory_order_relaxed)) < work.units;) {
-      work.unit(work.run, unit, static_cast<int64_t>(worker));
+    for (int64_t i = 0; i < work.workers; ++i) {
+      Share& share = work.shares[(static_cast<int64_t>(worker) + i) % work.workers];
+      for (int64_t unit; (unit = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+        work.unit(work.run, unit, static_cast<int64_t>(worker));
+      }
     }
   }
 };
 
 void do_all(const Run& run, void (*unit)(const Run&, int64_t, int64_t), int64_t units,
             const cct_threads* threads) {
-  Work work{run, unit, units};
+  if (!units) return;
+  // Nobody tells how many threads there are; more shares than cores would be too small to keep neighbours
+  // together.
+  static const int64_t cores = std::max<int64_t>(std::thread::hardware_concurrency(), 1);
+  const int64_t workers = threads ? std::min({units, cores, Geometry::kMostWorkers}) : 1;
+  Work work(run, unit, units, workers);
   if (!threads) return Work::worker(&work, 0);
-  const int64_t workers = std::min(units, Geometry::kMostWorkers);
   if (threads->parallel_for(threads->pool, Work::worker, workers, &work)) fail("the threads did not run");
 }
 
