@@ -12,6 +12,7 @@ import json
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -54,20 +55,24 @@ def run(checkpoint: Path, data: Data, recipe: Recipe) -> dict[str, float]:
     return {"accuracy": round(accuracy, 2), "compression": round(pruner.compression, 3), "seconds": round(seconds)}
 
 
-def read(results: Path) -> list[dict[str, object]]:
+def read(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
-def table(results: list[dict[str, object]]) -> str:
+def shared_knobs(line: dict[str, Any]) -> Recipe:
+    """The recipe of a row, but for what tells a row from its dense one."""
+    return replace(Recipe.from_toml(line["recipe"]), compression=1.0, block=(1, 1))
+
+
+def table(results: list[dict[str, Any]]) -> str:
     """The rows as Markdown; a drop is against the dense row whose other knobs are the same."""
-    latest = {str(line["row"]): line for line in results}
+    latest = {line["row"]: line for line in results}
+    dense = [(shared_knobs(line), line["accuracy"]) for line in results if line["compression"] == 1]
     lines = ["| row | accuracy, % | drop, points | compression | seconds |", "|---|---|---|---|---|"]
-    for row in ROWS:
-        if row not in latest:
-            continue
+    for row in (row for row in ROWS if row in latest):
         line = latest[row]
-        dense = latest.get("paper dense" if row.startswith("paper") else "dense")
-        drop = "" if dense is None or dense is line else f"{dense['accuracy'] - line['accuracy']:.2f}"  # type: ignore[operator]
+        beside = [accuracy for knobs, accuracy in dense if knobs == shared_knobs(line) and line["compression"] > 1]
+        drop = f"{beside[-1] - line['accuracy']:.2f}" if beside else ""
         lines.append(f"| {row} | {line['accuracy']:.2f} | {drop} | {line['compression']:.2f} | {line['seconds']} |")
     return "\n".join(lines)
 

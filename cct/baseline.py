@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -11,13 +12,21 @@ from cct.errors import DataError
 from cct.train import evaluate
 
 
-def baseline_accuracy(module: torch.nn.Module, images: Data) -> float:
+def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str] | None = None) -> float:
     """Accuracy on the validation images, percent, of a network that is to be compared with.
+
+    Args:
+        module: the network.
+        images: what it is measured on.
+        names: of its classes in their order, where its checkpoint says them.
 
     Raises:
         DataError: the network does not take the images, has other classes, or is no better than chance.
     """
     classes = len(images.classes)
+    if names is not None and tuple(names) != images.classes:
+        own, given = (", ".join(part[:4]) for part in (tuple(names), images.classes))
+        raise DataError(f"the model's classes are {own} ...; {images.name} has {given} ...: they must agree, in order")
     try:
         with torch.no_grad():
             logits = module(images.example())

@@ -72,7 +72,7 @@ def compress(
     if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model):
         raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
     images = load_data(data, mean=loaded.mean, std=loaded.std, size=loaded.size)
-    baseline = baseline_accuracy(loaded.module, images)
+    baseline = baseline_accuracy(loaded.module, images, loaded.classes)
 
     teacher = copy.deepcopy(loaded.module) if recipe.distillation else None
     pruner = ClickTrain(loaded.module, recipe, total_steps(images, recipe)) if recipe.compression > 1 else None

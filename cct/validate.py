@@ -104,7 +104,8 @@ def validate(
     images = load_data(data, **_normalization(path, opened))
     percent = {"compressed": accuracy(opened, images)}
     if baseline is not None:
-        percent["baseline"] = baseline_accuracy(load_model(baseline, arch, key).module, images)
+        dense = load_model(baseline, arch, key)
+        percent["baseline"] = baseline_accuracy(dense.module, images, dense.classes)
     few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
     errors = parity(path, few, load_model(pruned, arch, key).module if pruned is not None else None, provider)
     drop = percent["baseline"] - percent["compressed"] if baseline is not None else None

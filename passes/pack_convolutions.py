@@ -86,7 +86,8 @@ def _pack(node: ir.Node, layer: Layer) -> Packed | None:
     elif weight.dtype != np.float32:
         layer.reason = f"its weight is {weight.dtype}"
     elif np.count_nonzero(weight) > MAX_STORED * weight.size:
-        layer.reason = f"only {1 - layer.density:.0%} of its weights are zero"
+        zeros = 1 - layer.density
+        layer.reason = f"only {zeros:.0%} of its weights are zero" if zeros else "none of its weights is zero"
     if layer.reason or weight is None:
         return None
     group = node.attributes.get_int("group", 1)
@@ -123,7 +124,7 @@ def _replace(graph: ir.Graph, node: ir.Node, packed: Packed, layer: Layer) -> No
         DOMAIN,
         NAME,
         values,
-        ir.convenience.convert_attributes(attributes(packed, **geometry)),  # type: ignore[arg-type]
+        ir.convenience.convert_attributes(attributes(packed, **geometry)),  # type: ignore[arg-type]  # sizes are fixed
         name=layer.name,
     )
     weight = node.inputs[1]

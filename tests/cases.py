@@ -58,7 +58,7 @@ class Case:
         variant = self.act + ("" if self.z is None else "_add")
         helper = onnx.helper
         inputs = ["X", *operator.CONSTANTS, *([] if self.z is None else ["Z"])]
-        attributes = operator.attributes(self.packed, **self.geometry, **self.clip)  # type: ignore[arg-type]
+        attributes = operator.attributes(self.packed, **self.geometry, **self.clip)  # type: ignore[arg-type]  # of known lengths
         node = helper.make_node(operator.NAME, inputs, ["Y"], domain=operator.DOMAIN, overload=variant, **attributes)
         arrays = {n: self.bias if n == "B" else getattr(self.packed, n) for n in operator.CONSTANTS}
         graph = helper.make_graph(

@@ -63,3 +63,9 @@ def test_a_weak_classifier_of_two_classes_is_no_chance(digits):
 def test_a_network_that_does_not_fit_is_refused(digits, network, message):
     with pytest.raises(DataError, match=message):
         baseline_accuracy(network.eval(), digits)
+
+
+def test_classes_in_another_order_are_refused(digits):
+    with pytest.raises(DataError, match=r"classes are 9, 8, 7, 6 \.\.\.; digits has 0, 1, 2, 3"):
+        baseline_accuracy(shipped(), digits, digits.classes[::-1])
+    baseline_accuracy(shipped(), digits, digits.classes)

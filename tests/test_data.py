@@ -120,7 +120,7 @@ def test_large_sets_are_read_batch_by_batch(folder: Path, monkeypatch: pytest.Mo
 
 def refused(spec: Path, **options: object) -> str:
     with pytest.raises(DataError) as caught:
-        load_data(str(spec), **options)  # type: ignore[arg-type]
+        load_data(str(spec), **options)  # type: ignore[arg-type]  # wrong on purpose
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
