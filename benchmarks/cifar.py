@@ -21,6 +21,7 @@ from cct.checkpoint import load_model
 from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
 from cct.recipe import Recipe
+from cct.source import ModelSource
 from cct.train import evaluate, fine_tune, total_steps
 
 ROWS: dict[str, tuple[str | None, float, tuple[int, int]]] = {
@@ -45,8 +46,8 @@ def recipe_of(row: str, knobs: dict[str, object]) -> Recipe:
 
 
 def run(checkpoint: Path, data: Data, recipe: Recipe) -> dict[str, float]:
-    loaded = load_model(checkpoint, "cct.models:resnet20")
-    teacher = load_model(checkpoint, "cct.models:resnet20").module if recipe.distillation else None
+    loaded = load_model(ModelSource(checkpoint, "cct.models:resnet20"))
+    teacher = load_model(ModelSource(checkpoint, "cct.models:resnet20")).module if recipe.distillation else None
     start = time.perf_counter()
     pruner = ClickTrain(loaded.module, recipe, total_steps(data, recipe))
     fine_tune(loaded.module, data, recipe, pruner, teacher)

@@ -36,6 +36,7 @@ from cct.errors import CheckpointError
 from cct.models import MODELS
 from cct.output import write
 from cct.recipe import Recipe
+from cct.source import ModelSource
 
 VERSION = 1
 _LARGEST_ARGUMENT = 100_000
@@ -70,18 +71,13 @@ class LoadedModel:
     recipe: str | None = None
 
 
-def load_model(path: Path, arch: str | None = None, key: str | None = None) -> LoadedModel:
+def load_model(source: ModelSource) -> LoadedModel:
     """Read a network from a file that is not trusted: weights only, no code.
-
-    Args:
-        path: the checkpoint.
-        arch: `package.module:factory` or `./file.py:factory`, called without arguments; needed unless the checkpoint is
-            our own and names its network. It must come from the user, never from a file.
-        key: where in a training checkpoint the weights are, if several places hold some.
 
     Raises:
         CheckpointError: the file is no model that we can read, or does not fit the network.
     """
+    path, arch, key = source.path, source.arch, source.key
     raw, sha256 = _read(path)
     if isinstance(raw, dict) and "cct_checkpoint" in raw:
         return _load_own(path, raw, arch, sha256)

@@ -21,6 +21,7 @@ from cct.output import write
 from cct.recipe import Recipe
 from cct.report import Report, Speed
 from cct.runtime import PROVIDERS, session
+from cct.source import ModelSource
 from cct.train import fine_tune, total_steps
 
 MAX_ERROR = 1e-4  # max|a - b| / max|b|; a hundred times what float32 makes of a deep network
@@ -53,11 +54,9 @@ class Outputs:
 
 
 def compress(
-    model: Path,
+    model: ModelSource,
     output: Path,
     *,
-    arch: str | None,
-    key: str | None = None,
     data: str,
     recipe: Recipe,
     max_drop: float | None = None,
@@ -68,8 +67,8 @@ def compress(
         CctError: the input can't be used; nothing is written. A failed `max_drop` is no error: see `Report.failed`.
     """
     outputs = Outputs.beside(output)
-    loaded = load_model(model, arch, key)
-    if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model):
+    loaded = load_model(model)
+    if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
         raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
     images = load_data(data, mean=loaded.mean, std=loaded.std, size=loaded.size)
     baseline = baseline_accuracy(loaded.module, images, loaded.classes)
@@ -92,7 +91,7 @@ def compress(
             raise LibraryError(f"the exported model answers wrongly: {parity} (limit {MAX_ERROR:g}); please report it")
         accuracy = {"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)}
         report = Report(
-            source={"file": model.name, "sha256": loaded.sha256, "arch": arch or loaded.arch or ""},
+            source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
             data={"name": images.name, "train": len(images.train), "val": len(images.val)},
             recipe=asdict(recipe),
             accuracy=accuracy,

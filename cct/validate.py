@@ -22,6 +22,7 @@ from cct.errors import CctError, LibraryError
 from cct.library import supported
 from cct.operator import DOMAIN, NAME, read
 from cct.runtime import PROVIDERS, session
+from cct.source import ModelSource
 
 if TYPE_CHECKING:
     import torch
@@ -71,10 +72,8 @@ def validate(
     path: Path,
     *,
     data: str,
-    arch: str | None = None,
-    key: str | None = None,
-    baseline: Path | None = None,
-    pruned: Path | None = None,
+    baseline: ModelSource | None = None,
+    pruned: ModelSource | None = None,
     max_drop: float | None = None,
     max_error: float | None = None,
     provider: str = "cpu",
@@ -84,8 +83,6 @@ def validate(
     Args:
         path: the file.
         data: as `cct.data.load_data` takes it; the file's own mean, std and size are used.
-        arch: of `baseline` and `pruned`, where these are plain state_dicts.
-        key: where their weights are, if they hold several.
         baseline: the unpruned model, for the accuracy to compare with.
         pruned: the pruned weights, for a parity leg in torch.
         max_drop: gate, points of accuracy against `baseline`.
@@ -104,10 +101,10 @@ def validate(
     images = load_data(data, **_normalization(path, opened))
     percent = {"compressed": accuracy(opened, images)}
     if baseline is not None:
-        dense = load_model(baseline, arch, key)
+        dense = load_model(baseline)
         percent["baseline"] = baseline_accuracy(dense.module, images, dense.classes)
     few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
-    errors = parity(path, few, load_model(pruned, arch, key).module if pruned is not None else None, provider)
+    errors = parity(path, few, load_model(pruned).module if pruned is not None else None, provider)
     drop = percent["baseline"] - percent["compressed"] if baseline is not None else None
     return Verdict(
         accuracy=percent,

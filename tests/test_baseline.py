@@ -11,6 +11,7 @@ from cct.checkpoint import load_model
 from cct.data import load_data
 from cct.errors import DataError
 from cct.models import MODELS
+from cct.source import ModelSource
 
 MODEL = MODELS["digits_net"]
 
@@ -24,7 +25,7 @@ def shipped():
     from importlib.resources import as_file, files
 
     with as_file(files("cct").joinpath("models", "digits_net.pt")) as path:
-        return load_model(path).module
+        return load_model(ModelSource(path)).module
 
 
 def test_the_shipped_network_fits_its_data(digits):

@@ -12,6 +12,7 @@ from cct.data import load_data
 from cct.errors import CctError, CheckpointError
 from cct.models import MODELS
 from cct.recipe import Recipe
+from cct.source import ModelSource
 
 SHARED = Path(os.environ.get("CCT_SHARED", Path(__file__).parents[2] / "shared"))
 PUBLIC = SHARED / "data" / "resnet20-12fca82f.th"
@@ -36,7 +37,7 @@ def same_weights(a: nn.Module, b: nn.Module) -> bool:
 
 def refused(path: Path, arch: str | None = RESNET, key: str | None = None) -> str:
     with pytest.raises(CheckpointError) as caught:
-        load_model(path, arch, key)
+        load_model(ModelSource(path, arch, key=key))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -46,7 +47,7 @@ def test_our_own_checkpoint_comes_back(tmp_path: Path) -> None:
     module = MODELS["digits_net"](num_classes=10, in_channels=1)
     data, path = load_data("digits"), tmp_path / "a.pt"
     save_checkpoint(path, module, "digits_net", {"num_classes": 10, "in_channels": 1}, Recipe(compression=8), data)
-    loaded = load_model(path)
+    loaded = load_model(ModelSource(path))
     assert same_weights(loaded.module, module)
     assert not loaded.module.training
     assert (loaded.arch, loaded.arch_args) == ("digits_net", {"num_classes": 10, "in_channels": 1})
@@ -78,10 +79,10 @@ def test_plain_nested_and_prefixed_weights(tmp_path: Path, net: nn.Module) -> No
     optimizer = torch.optim.SGD(net.parameters(), 0.1).state_dict()
     nested = [{"state_dict": prefixed, "epoch": 3}, {"model": weights, "optimizer": optimizer}]
     for content in (weights, prefixed, *nested):
-        loaded = load_model(saved(content, tmp_path / "w.pt"), RESNET)
+        loaded = load_model(ModelSource(saved(content, tmp_path / "w.pt"), RESNET))
         assert same_weights(loaded.module, net)
         assert loaded.arch == "resnet20"
-    halved = load_model(saved(half, tmp_path / "h.pt"), RESNET).module
+    halved = load_model(ModelSource(saved(half, tmp_path / "h.pt"), RESNET)).module
     assert {parameter.dtype for parameter in halved.parameters()} == {torch.float32}
 
 
@@ -90,36 +91,36 @@ def test_several_places_need_a_key(tmp_path: Path, net: nn.Module) -> None:
     path = saved({"model": net.state_dict(), "ema": other}, tmp_path / "two.pt")
     assert "choose one with --key, of model, ema" in refused(path)
     assert "no weights under 'net'; it has model, ema" in refused(path, key="net")
-    assert same_weights(load_model(path, RESNET, "model").module, net)
+    assert same_weights(load_model(ModelSource(path, RESNET, key="model")).module, net)
 
 
 def test_old_checkpoints_lack_batch_counters(tmp_path: Path, net: nn.Module) -> None:
     old = {name: tensor for name, tensor in net.state_dict().items() if not name.endswith("num_batches_tracked")}
-    assert same_weights(load_model(saved(old, tmp_path / "old.pt"), RESNET).module, net)
+    assert same_weights(load_model(ModelSource(saved(old, tmp_path / "old.pt"), RESNET)).module, net)
 
 
 @pytest.mark.skipif(not PUBLIC.exists(), reason="needs the public checkpoint (CCT_SHARED)")
 def test_the_public_checkpoint() -> None:
-    loaded = load_model(PUBLIC, RESNET)
+    loaded = load_model(ModelSource(PUBLIC, RESNET))
     assert loaded.sha256.startswith("12fca82f")
     assert loaded.module.get_parameter("linear.weight").shape == (10, 64)
     assert loaded.mean is None
 
 
 def test_the_shipped_network() -> None:
-    loaded = load_model(Path(__file__).parents[1] / "models" / "digits_net.pt")
+    loaded = load_model(ModelSource(Path(__file__).parents[1] / "models" / "digits_net.pt"))
     assert (loaded.arch, loaded.size) == ("digits_net", (32, 32))
 
 
 def test_a_factory_in_a_users_file(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text("from torch import nn\ndef make():\n    return nn.Conv2d(1, 2, 3)\n")
     path = saved(nn.Conv2d(1, 2, 3).state_dict(), tmp_path / "w.pt")
-    loaded = load_model(path, f"{tmp_path / 'net.py'}:make")
+    loaded = load_model(ModelSource(path, f"{tmp_path / 'net.py'}:make"))
     assert isinstance(loaded.module, nn.Conv2d)
     assert loaded.arch is None
     save_checkpoint(path, loaded.module, loaded.arch, loaded.arch_args)
     assert "does not name its network: give --arch" in refused(path, None)
-    assert isinstance(load_model(path, f"{tmp_path / 'net.py'}:make").module, nn.Conv2d)
+    assert isinstance(load_model(ModelSource(path, f"{tmp_path / 'net.py'}:make")).module, nn.Conv2d)
 
 
 def test_wrong_factories_are_named(tmp_path: Path, net: nn.Module) -> None:
@@ -224,7 +225,10 @@ def test_names_that_begin_with_module_are_the_networks_own(tmp_path: Path) -> No
     arch = f"{tmp_path / 'wrapped.py'}:Wrapped"
     weights = {"module.weight": torch.ones(2, 2), "module.bias": torch.ones(2)}
     for content in (weights, {f"module.{name}": tensor for name, tensor in weights.items()}):
-        assert load_model(saved(content, tmp_path / "w.pt"), arch).module.state_dict()["module.bias"].sum() == 2
+        assert (
+            load_model(ModelSource(saved(content, tmp_path / "w.pt"), arch)).module.state_dict()["module.bias"].sum()
+            == 2
+        )
 
 
 def test_a_file_of_the_user_may_be_ordinary_python(tmp_path: Path) -> None:
@@ -239,7 +243,9 @@ def test_a_file_of_the_user_may_be_ordinary_python(tmp_path: Path) -> None:
         "    width: int = WIDTH\n"
         "def make(): return nn.Linear(Shape().width, 1)\n"
     )
-    loaded = load_model(saved(nn.Linear(2, 1).state_dict(), tmp_path / "w.pt"), f"{tmp_path / 'net.py'}:make")
+    loaded = load_model(
+        ModelSource(saved(nn.Linear(2, 1).state_dict(), tmp_path / "w.pt"), f"{tmp_path / 'net.py'}:make")
+    )
     assert isinstance(loaded.module, nn.Linear)
 
 
@@ -249,4 +255,4 @@ def test_a_damaged_archive_is_named(tmp_path: Path, net: nn.Module) -> None:
     content[at : at + 4] = b"none"
     (tmp_path / "w.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
-        load_model(tmp_path / "w.pt", RESNET)
+        load_model(ModelSource(tmp_path / "w.pt", RESNET))

@@ -52,8 +52,9 @@ def test_compress_writes_three_files_and_nothing_else(compressed):
 
 def test_the_pruned_weights_load_into_the_original_class(compressed):
     from cct.checkpoint import load_model
+    from cct.source import ModelSource
 
-    original, pruned = load_model(MODEL, None), load_model(compressed / "m.pt", None)
+    original, pruned = load_model(ModelSource(MODEL)), load_model(ModelSource(compressed / "m.pt"))
     assert type(original.module) is type(pruned.module)
     session = cct.session(compressed / "m.onnx")
     x = torch.randn(4, *session.get_inputs()[0].shape[1:], generator=torch.Generator().manual_seed(0))

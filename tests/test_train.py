@@ -11,6 +11,7 @@ from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
 from cct.errors import CctError, RecipeError
 from cct.recipe import Recipe
+from cct.source import ModelSource
 from cct.train import evaluate, fine_tune, learning_rate, predict, total_steps
 
 SHIPPED = Path(__file__).parents[1] / "models" / "digits_net.pt"
@@ -85,7 +86,7 @@ def test_the_same_seed_gives_the_same_weights(digits: Data, recipe: Recipe) -> N
 
 
 def test_the_shipped_network_survives_patterns(digits: Data) -> None:
-    module = load_model(SHIPPED).module
+    module = load_model(ModelSource(SHIPPED)).module
     before = evaluate(module, digits)
     recipe = Recipe(compression=2.25, epochs=1)
     fine_tune(module, digits, recipe, ClickTrain(module, recipe, total_steps(digits, recipe)), log=quiet)
@@ -94,7 +95,7 @@ def test_the_shipped_network_survives_patterns(digits: Data) -> None:
 
 
 def test_without_epochs_only_batch_statistics_are_measured_anew(digits: Data) -> None:
-    module, recipe = load_model(SHIPPED).module, Recipe(compression=3, epochs=0)
+    module, recipe = load_model(ModelSource(SHIPPED)).module, Recipe(compression=3, epochs=0)
     pruner = ClickTrain(module, recipe, total_steps(digits, recipe))
     pruner.finish()
     cut, unsettled = weights(module), evaluate(module, digits)
@@ -112,7 +113,7 @@ def test_distillation_follows_the_teacher(digits: Data) -> None:
     data = replace(digits, train=replace(digits.train, labels=noise))
     recipe = Recipe(compression=1, epochs=2, distillation=1.0)
     module = tiny()
-    fine_tune(module, data, recipe, None, load_model(SHIPPED).module, quiet)
+    fine_tune(module, data, recipe, None, load_model(ModelSource(SHIPPED)).module, quiet)
     assert evaluate(module, digits) > 80
     with pytest.raises(RecipeError, match="needs the baseline as teacher"):
         fine_tune(tiny(), data, recipe, log=quiet)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from cct.commands.options import model_options
 from cct.commands.types import Block, Limit
 from cct.errors import RecipeError
+from cct.source import ModelSource
 
 
 @click.command()
@@ -16,8 +19,7 @@ from cct.errors import RecipeError
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="model.onnx", show_default=True
 )
-@click.option("--arch", help="What a state_dict is of: package.module:factory, such as torchvision.models:resnet18.")
-@click.option("--key", help="Where MODEL keeps the weights, if it holds several, such as model_ema.")
+@model_options
 @click.option("--data", required=True, help="digits, or a folder with train/CLASS/* and val/CLASS/*.")
 @click.option(
     "--recipe", "recipe_name", help="A recipe by name (clicktrain-paper) or a TOML file; options override it."
@@ -41,8 +43,7 @@ def compress(
     /,
     model: Path,
     output: Path,
-    arch: str | None,
-    key: str | None,
+    source: Callable[[Path], ModelSource],
     data: str,
     recipe_name: str | None,
     threads: int | None,
@@ -71,7 +72,7 @@ def compress(
         base = Recipe.named(recipe_name)
     given = {name: value for name, value in knobs.items() if value is not None}
     recipe = Recipe.from_values({**asdict(base), **given})
-    report = pipeline.compress(model, output, arch=arch, key=key, data=data, recipe=recipe, max_drop=max_drop)
+    report = pipeline.compress(source(model), output, data=data, recipe=recipe, max_drop=max_drop)
     click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
     for failure in report.failed if as_json else ():
         click.echo(f"FAILED {failure}", err=True)

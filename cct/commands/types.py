@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+from typing import Any
 
 import click
 
@@ -41,3 +43,23 @@ class Limit(click.ParamType[float]):
         if not math.isfinite(limit):
             self.fail(f"{value!r} is no limit: give a number", param, ctx)
         return limit
+
+
+class Argument(click.ParamType[tuple[str, Any]]):
+    """`NAME=VALUE`: an argument of a factory; the value is read as Python's literals are, else it is text."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: str | tuple[str, Any], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Parse; the name must be one that a function can take."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = value.partition("=")
+        if not equals or not name.isidentifier():
+            self.fail(f"{value!r} is no argument: give NAME=VALUE, such as num_classes=10", param, ctx)
+        try:
+            return name, ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return name, text

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from cct.commands.options import model_options
 from cct.commands.types import Limit
+from cct.source import ModelSource
 
 
 @click.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--baseline", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The unpruned model.")
 @click.option("--parity", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The pruned weights.")
-@click.option("--arch", help="What the state_dicts are of: package.module:factory.")
-@click.option("--key", help="Where they keep the weights, if they hold several, such as model_ema.")
+@model_options
 @click.option("--data", required=True, help="digits, or a folder with train/CLASS/* and val/CLASS/*.")
 @click.option("--max-drop", type=Limit(), help="Exit 1 if accuracy drops by more points against --baseline.")
 @click.option("--max-error", type=Limit(), help="Exit 1 if outputs differ by more: max|a - b| / max|b|.")
@@ -24,10 +26,9 @@ from cct.commands.types import Limit
 def validate(
     ctx: click.Context,
     model: Path,
+    source: Callable[[Path], ModelSource],
     baseline: Path | None,
     parity: Path | None,
-    arch: str | None,
-    key: str | None,
     data: str,
     max_drop: float | None,
     max_error: float | None,
@@ -44,10 +45,8 @@ def validate(
     verdict = validate(
         model,
         data=data,
-        arch=arch,
-        key=key,
-        baseline=baseline,
-        pruned=parity,
+        baseline=source(baseline) if baseline else None,
+        pruned=source(parity) if parity else None,
         max_drop=max_drop,
         max_error=max_error,
     )
