@@ -37,7 +37,7 @@ class PackConvolutions(ir.passes.InPlacePass):
         for node in list(model.graph):
             if node.domain or node.op_type not in ("Conv", "ConvTranspose"):
                 continue
-            layer = _describe(node)
+            layer = describe(node)
             packed = _pack(node, layer)
             if packed is not None:
                 _replace(model.graph, node, packed, layer)
@@ -51,12 +51,14 @@ def _constant(value: ir.Value | None) -> NDArray[np.floating] | None:
     return None if tensor is None else tensor.numpy()
 
 
-def _describe(node: ir.Node) -> Layer:
-    """The row of a convolution that stays dense."""
+def describe(node: ir.Node) -> Layer:
+    """The row of a `Conv` or `ConvTranspose` that stays dense, its reason left open."""
     value = node.inputs[1]
-    weight, output = _constant(value), node.outputs[0].shape
+    weight = _constant(value)
     shape = () if weight is None else weight.shape
-    pixels = [d for d in output[2:] if isinstance(d, int)] if output is not None else []
+    # Each weight of a transposed convolution meets every pixel of its input, not of its output.
+    image = (node.outputs[0] if node.op_type == "Conv" else node.inputs[0]).shape  # type: ignore[union-attr]
+    pixels = [d for d in image[2:] if isinstance(d, int)] if image is not None else []
     return Layer(
         name=(value.name if value is not None and value.name else str(node.name)).removesuffix(".weight"),
         op=node.op_type,
@@ -85,28 +87,41 @@ def _pack(node: ir.Node, layer: Layer) -> Packed | None:
         layer.reason = "its bias is no constant"
     elif weight.dtype != np.float32:
         layer.reason = f"its weight is {weight.dtype}"
-    elif np.count_nonzero(weight) > MAX_STORED * weight.size:
-        zeros = 1 - layer.density
-        layer.reason = f"only {zeros:.0%} of its weights are zero" if zeros else "none of its weights is zero"
     if layer.reason or weight is None:
         return None
-    group = node.attributes.get_int("group", 1)
+    found = pack_sparse(weight, node.attributes.get_int("group", 1))
+    if isinstance(found, str):
+        layer.reason = found
+        return None
+    return found
+
+
+def pack_sparse(weight: NDArray[np.floating], group: int = 1) -> Packed | str:
+    """Pack a weight (O, C/group, kh, kw) that is pattern-sparse; of any other say why not."""
+    kept = np.count_nonzero(weight)
+    if kept > MAX_STORED * weight.size:
+        zeros = 1 - kept / weight.size
+        return f"only {zeros:.0%} of its weights are zero" if zeros else "none of its weights is zero"
     try:
         packed = pack(weight, find_layout(weight, group), group)
     except OperatorError as error:
-        layer.reason = str(error)
-        return None
+        return str(error)
     if packed.stored > MAX_STORED * weight.size:
-        layer.reason = f"its zeros form no patterns: stored, {packed.stored / weight.size:.0%} of it would remain"
-        return None
+        return f"its zeros form no patterns: stored, {packed.stored / weight.size:.0%} of it would remain"
     check(packed)
     return packed
 
 
+def record(layer: Layer, packed: Packed) -> None:
+    """Complete the row of a convolution that is packed."""
+    layer.block, layer.patterns, layer.entries = packed.block, len(packed.pool), packed.entries
+    layer.stored, layer.packed_bytes = packed.stored, packed.nbytes
+
+
 def _replace(graph: ir.Graph, node: ir.Node, packed: Packed, layer: Layer) -> None:
     """Put a PatternConv in the place of `node` and complete its row."""
-    layer.op, layer.block, layer.patterns, layer.entries = NAME, packed.block, len(packed.pool), packed.entries
-    layer.stored, layer.packed_bytes = packed.stored, packed.nbytes
+    layer.op = NAME
+    record(layer, packed)
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     values = [node.inputs[0]]
     for name in CONSTANTS:
