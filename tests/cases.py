@@ -17,6 +17,7 @@ from cct import operator
 from cct.patterns import Packed, check
 
 EPS = 2.0**-23
+TYPES = {"float32": ("f4", "f4"), "float16 weights": ("f4", "f2"), "float16": ("f2", "f2")}  # of X, B, Z, Y and of W
 CLIPS = {"none": (-math.inf, math.inf), "relu": (0.0, math.inf), "clip": (-0.25, 1.5)}
 
 
@@ -24,12 +25,19 @@ CLIPS = {"none": (-math.inf, math.inf), "relu": (0.0, math.inf), "clip": (-0.25,
 class Case:
     """One call of the operator: input, packed weights, bias, residual and attributes."""
 
-    x: NDArray[np.float32]
+    x: NDArray[np.floating]
     packed: Packed
-    bias: NDArray[np.float32]
-    z: NDArray[np.float32] | None
+    bias: NDArray[np.floating]
+    z: NDArray[np.floating] | None
     geometry: dict[str, tuple[int, ...]]
     act: str
+
+    def cast(self, types: str) -> Case:
+        """The same case with its values rounded to one of `TYPES`."""
+        kind, weight_kind = TYPES[types]
+        z = None if self.z is None else self.z.astype(kind)
+        packed = replace(self.packed, W=self.packed.W.astype(weight_kind))
+        return replace(self, x=self.x.astype(kind), packed=packed, bias=self.bias.astype(kind), z=z)
 
     @property
     def clip(self) -> dict[str, float]:
@@ -39,10 +47,11 @@ class Case:
         return operator.reference(self.x, self.packed, self.bias, self.z, **self.geometry, **self.clip)
 
     def bound(self, factor: float = 8 * EPS) -> NDArray[np.float64]:
-        """factor * (conv(|X|, |W|) + |B| + |Z|), the error that a float32 routine may make."""
+        """The error that a routine may make: factor * (conv(|X|, |W|) + |B| + |Z|), and half a step of a float16 Y."""
         packed = replace(self.packed, W=abs(self.packed.W))
         z = None if self.z is None else abs(self.z)
-        return factor * operator.reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
+        error = factor * operator.reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
+        return error if self.x.dtype == np.float32 else error + half_step(abs(self.expected()) + error)
 
     @property
     def products(self) -> int:
@@ -50,7 +59,7 @@ class Case:
         p = self.packed
         return p.in_channels // p.group * p.kernel_shape[0] * p.kernel_shape[1]
 
-    def feeds(self) -> dict[str, NDArray[np.float32]]:
+    def feeds(self) -> dict[str, NDArray[np.floating]]:
         return {"X": self.x} if self.z is None else {"X": self.x, "Z": self.z}
 
     def model(self) -> onnx.ModelProto:
@@ -61,11 +70,12 @@ class Case:
         attributes = operator.attributes(self.packed, **self.geometry, **self.clip)  # type: ignore[arg-type]  # of known lengths
         node = helper.make_node(operator.NAME, inputs, ["Y"], domain=operator.DOMAIN, overload=variant, **attributes)
         arrays = {n: self.bias if n == "B" else getattr(self.packed, n) for n in operator.CONSTANTS}
+        kind = helper.np_dtype_to_tensor_dtype(self.x.dtype)
         graph = helper.make_graph(
             [node],
             "case",
-            [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, a.shape) for n, a in self.feeds().items()],
-            [helper.make_tensor_value_info("Y", onnx.TensorProto.FLOAT, self.expected().shape)],
+            [helper.make_tensor_value_info(n, kind, a.shape) for n, a in self.feeds().items()],
+            [helper.make_tensor_value_info("Y", kind, self.expected().shape)],
             [onnx.numpy_helper.from_array(a, n) for n, a in arrays.items()],
         )
         return helper.make_model(
@@ -74,6 +84,11 @@ class Case:
             opset_imports=[helper.make_opsetid("", operator.OPSET), helper.make_opsetid("cct", operator.VERSION)],
             ir_version=operator.IR_VERSION,
         )
+
+
+def half_step(magnitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What rounding to float16 may change: 11 bits are kept, and nothing below 2^-24."""
+    return np.maximum(magnitude * 2.0**-11, 2.0**-25)
 
 
 def draw_packed(

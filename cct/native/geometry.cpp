@@ -114,8 +114,13 @@ Geometry::Geometry(const Convolution& conv, const Weights& weights, const Routin
   lanes_at = round_up(offsets_at + weights.shifts().size() * sizeof(int64_t), kAlignment);
   slots_at = round_up(lanes_at + vectors * sizeof(Lanes), kAlignment);
   const int64_t slot_bytes = product("packed X", slots, slot_floats, sizeof(float));
-  if (__builtin_add_overflow(slots_at + kAlignment, slot_bytes, &scratch_bytes))
+  const int64_t x_bytes = conv.half ? x_count() * sizeof(float) : 0;
+  const int64_t y_bytes = conv.half ? y_count() * sizeof(float) : 0;
+  if (__builtin_add_overflow(slots_at, slot_bytes, &x_at) || __builtin_add_overflow(x_at, x_bytes, &z_at) ||
+      __builtin_add_overflow(z_at, y_bytes, &y_at) || __builtin_add_overflow(y_at, y_bytes, &scratch_bytes) ||
+      __builtin_add_overflow(scratch_bytes, kAlignment, &scratch_bytes)) {
     fail("packed X is too large");
+  }
 }
 
 Spans Geometry::cut(int64_t some_vectors) const {

@@ -44,7 +44,11 @@ struct Geometry {
   int64_t slots, slot_floats;
 
   int64_t planes_at, offsets_at, lanes_at, slots_at;  // in the scratch, in bytes
+  int64_t x_at, z_at, y_at;  // likewise: float16 X, Z and Y as floats, which is what the routines work on
   int64_t scratch_bytes;
+
+  int64_t x_count() const { return images * channels * in[0] * in[1]; }
+  int64_t y_count() const { return images * outputs * out[0] * out[1]; }
 
   Spans cut(int64_t some_vectors) const;
 

@@ -21,6 +21,11 @@ struct Dimension {
   std::string name;
 };
 
+struct Shape {
+  OrtElementType type = ORT_UNDEFINED;
+  std::vector<Dimension> dims;
+};
+
 class ShapeInference {
  public:
   ShapeInference(const OrtApi* api, OrtShapeInferContext* context) : api_(api), context_(context) {}
@@ -32,7 +37,8 @@ class ShapeInference {
     for (int i = 0; i < 4; ++i)
       ints[i] = {numbers[i], read(names[i], ORT_ATTR_INTS, numbers[i], sizeof numbers[i])};
     const Window window = check_window(ints[0], ints[1], ints[2], ints[3]);
-    std::vector<Dimension> dims = input_dims();
+    Shape shape = input_shape();
+    std::vector<Dimension>& dims = shape.dims;
     if (dims.size() != 4) return;  // unknown; a wrong rank is refused when it runs
     read("out_channels", ORT_ATTR_INT, &dims[1].size, sizeof dims[1].size);
     dims[1].name.clear();
@@ -41,7 +47,7 @@ class ShapeInference {
     for (const Dimension& dim : dims) {
       if (dim.size < 0 && dim.name.empty()) return;
     }
-    set_output(dims);
+    set_output(shape);
   }
 
  private:
@@ -56,19 +62,20 @@ class ShapeInference {
                     "+1"};
   }
 
-  // Of X; none when its rank is unknown.
-  std::vector<Dimension> input_dims() const {
+  // Of X; no dimensions when its rank is unknown.
+  Shape input_shape() const {
     OrtTensorTypeAndShapeInfo* x = nullptr;  // stays the context's
     check_status(api_, ort::ShapeInferContext_GetInputTypeShape(api_, context_, 0, &x), "X");
+    Shape shape;
+    check_status(api_, ort::GetTensorElementType(api_, x, &shape.type), "X");
     size_t rank = 0;
     check_status(api_, ort::GetDimensionsCount(api_, x, &rank), "X");
     std::vector<int64_t> sizes(rank);
     std::vector<const char*> names(rank, "");
     check_status(api_, ort::GetDimensions(api_, x, sizes.data(), rank), "X");
     check_status(api_, ort::GetSymbolicDimensions(api_, x, names.data(), rank), "X");
-    std::vector<Dimension> dims;
-    for (size_t i = 0; i < rank; ++i) dims.push_back({sizes[i], names[i]});
-    return dims;
+    for (size_t i = 0; i < rank; ++i) shape.dims.push_back({sizes[i], names[i]});
+    return shape;
   }
 
   // Number of values of an attribute.
@@ -80,17 +87,17 @@ class ShapeInference {
     return static_cast<int64_t>(used / sizeof(int64_t));
   }
 
-  void set_output(const std::vector<Dimension>& dims) const {
+  void set_output(const Shape& shape) const {
     std::vector<int64_t> sizes;
     std::vector<const char*> names;
-    for (const Dimension& dim : dims) {
+    for (const Dimension& dim : shape.dims) {
       sizes.push_back(dim.size);
       names.push_back(dim.name.c_str());
     }
     OrtTensorTypeAndShapeInfo* made = nullptr;
     check_status(api_, ort::CreateTensorTypeAndShapeInfo(api_, &made), "Y");
     const std::unique_ptr<OrtTensorTypeAndShapeInfo, ReleaseInfo> y(made, ReleaseInfo{api_});
-    check_status(api_, ort::SetTensorElementType(api_, y.get(), ORT_FLOAT), "Y");
+    check_status(api_, ort::SetTensorElementType(api_, y.get(), shape.type), "Y");
     check_status(api_, ort::SetDimensions(api_, y.get(), sizes.data(), sizes.size()), "Y");
     check_status(api_, ort::SetSymbolicDimensions(api_, y.get(), names.data(), names.size()), "Y");
     check_status(api_, ort::ShapeInferContext_SetOutputTypeShape(api_, context_, 0, y.get()), "Y");

@@ -1,11 +1,11 @@
-// The shape of Y, for ONNX Runtime's shape inference.
+// Type and shape of Y, for ONNX Runtime's shape inference.
 #pragma once
 
 #include "ort_abi.h"
 
 namespace cct {
 
-// Sets N as in X, O from the attributes, height and width as far as those of X are known; or a Fault.
+// Sets type and N as in X, O from the attributes, height and width as far as those of X are known; or a Fault.
 void infer_shape(const OrtApi* api, OrtShapeInferContext* context);
 
 }  // namespace cct

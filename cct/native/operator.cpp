@@ -21,13 +21,40 @@ constexpr const char* kName = "PatternConv";
 enum Input : size_t { kX, kW, kFilters, kChannels, kPatterns, kOrder, kInOrder, kB, kZ, kInputs };
 constexpr const char* kInputNames[kInputs] = {"X",     "W",        "filters", "channels", "patterns",
                                               "order", "in_order", "B",       "Z"};
-constexpr OrtElementType kInputTypes[kInputs] = {ORT_FLOAT, ORT_FLOAT, ORT_INT32, ORT_INT32, ORT_UINT8,
-                                                 ORT_INT32, ORT_INT32, ORT_FLOAT, ORT_FLOAT};
 
-// The operator of one registration. ONNX Runtime asks it questions without saying where its API is.
+// What is registered: ONNX Runtime chooses by provider and types.
+struct Variant {
+  const char* provider;
+  OrtElementType type, weight_type;  // of X, B, Z and Y; of W
+};
+constexpr Variant kVariants[] = {
+    {"CPUExecutionProvider", ORT_FLOAT, ORT_FLOAT},
+    {"CPUExecutionProvider", ORT_FLOAT, ORT_FLOAT16},
+    {"CPUExecutionProvider", ORT_FLOAT16, ORT_FLOAT16},
+};
+
+// A variant of one registration. ONNX Runtime asks it questions without saying where its API is.
 struct Operator : OrtCustomOp {
   const OrtApi* api;
+  Variant variant;
 };
+
+const Variant& variant_of(const OrtCustomOp* op) { return static_cast<const Operator*>(op)->variant; }
+
+OrtElementType input_type(const Variant& variant, size_t input) {
+  switch (input) {
+    case kW:
+      return variant.weight_type;
+    case kPatterns:
+      return ORT_UINT8;
+    case kX:
+    case kB:
+    case kZ:
+      return variant.type;
+    default:
+      return ORT_INT32;
+  }
+}
 
 std::vector<int64_t> dims_of(const OrtApi* api, const OrtValue* value, const char* name) {
   OrtTensorTypeAndShapeInfo* info = nullptr;
@@ -117,7 +144,7 @@ struct DestroyConv {
 // What ONNX Runtime calls the kernel of a node: one node of one session. Immutable once it is made.
 class Kernel {
  public:
-  Kernel(const OrtApi* api, const OrtKernelInfo* info) : api_(api) {
+  Kernel(const OrtApi* api, const OrtKernelInfo* info, const Variant& variant) : api_(api) {
     Node node(api, info);
     const std::string layout = node.text("layout");
     cct_packed packed{};
@@ -134,6 +161,8 @@ class Kernel {
     packed.entries = node.integer("entries");
     packed.clip_min = node.real("clip_min");
     packed.clip_max = node.real("clip_max");
+    packed.type = variant.type;
+    packed.weight_type = variant.weight_type;
     packed.W = node.constant(kW);
     packed.filters = node.constant(kFilters);
     packed.channels = node.constant(kChannels);
@@ -174,10 +203,9 @@ class Kernel {
     const Scratch scratch(api_, allocator_, scratch_bytes);
     Threads threads{api_, context, nullptr};
     const cct_threads seam{Threads::parallel_for, &threads};
-    const int failed = cct_pattern_conv_run(
-        conv_.get(), x_dims.data(), static_cast<const float*>(data_of(api_, x, "X")),
-        z ? static_cast<const float*>(data_of(api_, z, "Z")) : nullptr,
-        static_cast<float*>(data_of(api_, y, "Y")), scratch.data, &seam, error, sizeof error);
+    const int failed = cct_pattern_conv_run(conv_.get(), x_dims.data(), data_of(api_, x, "X"),
+                                            z ? data_of(api_, z, "Z") : nullptr, data_of(api_, y, "Y"),
+                                            scratch.data, &seam, error, sizeof error);
     if (threads.status) return threads.status;
     if (failed) fail(error);
     return nullptr;
@@ -229,26 +257,27 @@ class Kernel {
 
 // ---------------------------------------------------------------- what ONNX Runtime calls
 
-Operator make_operator(const OrtApi* api) {
+Operator make_operator(const OrtApi* api, const Variant& variant) {
   Operator op{};
   op.api = api;
+  op.variant = variant;
   op.version = kOrtApiVersion;
   op.GetName = [](const OrtCustomOp*) { return kName; };
-  op.GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return "CPUExecutionProvider"; };
+  op.GetExecutionProviderType = [](const OrtCustomOp* op) { return variant_of(op).provider; };
   op.GetInputTypeCount = [](const OrtCustomOp*) -> size_t { return kInputs; };
-  op.GetInputType = [](const OrtCustomOp*, size_t i) { return kInputTypes[i]; };
+  op.GetInputType = [](const OrtCustomOp* op, size_t i) { return input_type(variant_of(op), i); };
   op.GetInputCharacteristic = [](const OrtCustomOp*, size_t i) {
     return i == kZ ? ORT_OPTIONAL : ORT_REQUIRED;
   };
   op.GetInputMemoryType = [](const OrtCustomOp*, size_t) { return ORT_MEM_DEFAULT; };
   op.GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
-  op.GetOutputType = [](const OrtCustomOp*, size_t) { return ORT_FLOAT; };
+  op.GetOutputType = [](const OrtCustomOp* op, size_t) { return variant_of(op).type; };
   op.GetOutputCharacteristic = [](const OrtCustomOp*, size_t) { return ORT_REQUIRED; };
   op.GetStartVersion = [](const OrtCustomOp*) { return 1; };
   op.GetEndVersion = [](const OrtCustomOp*) { return 1; };
-  op.CreateKernelV2 = [](const OrtCustomOp*, const OrtApi* api, const OrtKernelInfo* info, void** kernel) {
+  op.CreateKernelV2 = [](const OrtCustomOp* op, const OrtApi* api, const OrtKernelInfo* info, void** kernel) {
     return guarded(api, [&]() -> OrtStatus* {
-      *kernel = new Kernel(api, info);
+      *kernel = new Kernel(api, info, variant_of(op));
       return nullptr;
     });
   };
@@ -282,11 +311,13 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
   return guarded(api, [&]() -> OrtStatus* {
     cct::choose_isa(
         nullptr);  // a CCT_ISA that cannot be had fails here, also for a model without the operator
-    // The session keeps pointers to the domain and the operator and tells nobody when it ends, so they stay.
-    auto op = std::make_unique<Operator>(make_operator(api));
+    // The session keeps pointers to the domain and the operators and tells nobody when it ends, so they stay.
     OrtCustomOpDomain* domain = nullptr;
     check_status(api, ort::CreateCustomOpDomain(api, kDomain, &domain), "domain");
-    check_status(api, ort::CustomOpDomain_Add(api, domain, op.release()), "domain");
+    for (const Variant& variant : kVariants) {
+      auto op = std::make_unique<Operator>(make_operator(api, variant));
+      check_status(api, ort::CustomOpDomain_Add(api, domain, op.release()), "domain");
+    }
     return ort::AddCustomOpDomain(api, options, domain);
   });
 }

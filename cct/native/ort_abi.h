@@ -23,7 +23,13 @@ struct OrtCustomOp;
 constexpr uint32_t kOrtApiVersion = 18;
 
 enum OrtErrorCode : int { ORT_OK = 0, ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2 };
-enum OrtElementType : int { ORT_UNDEFINED = 0, ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT32 = 6 };
+enum OrtElementType : int {
+  ORT_UNDEFINED = 0,
+  ORT_FLOAT = 1,
+  ORT_UINT8 = 2,
+  ORT_INT32 = 6,
+  ORT_FLOAT16 = 10
+};
 enum OrtMemType : int { ORT_MEM_DEFAULT = 0 };
 enum OrtCharacteristic : int { ORT_REQUIRED = 0, ORT_OPTIONAL = 1 };
 enum OrtOpAttrType : int { ORT_ATTR_INT = 1, ORT_ATTR_INTS = 2 };
@@ -86,6 +92,7 @@ constexpr Function<65, OrtStatus*(const OrtValue*, OrtTensorTypeAndShapeInfo**)>
 constexpr Function<57, OrtStatus*(OrtTensorTypeAndShapeInfo**)> CreateTensorTypeAndShapeInfo;
 constexpr Function<58, OrtStatus*(OrtTensorTypeAndShapeInfo*, OrtElementType)> SetTensorElementType;
 constexpr Function<59, OrtStatus*(OrtTensorTypeAndShapeInfo*, const int64_t*, size_t)> SetDimensions;
+constexpr Function<60, OrtStatus*(const OrtTensorTypeAndShapeInfo*, OrtElementType*)> GetTensorElementType;
 constexpr Function<61, OrtStatus*(const OrtTensorTypeAndShapeInfo*, size_t*)> GetDimensionsCount;
 constexpr Function<62, OrtStatus*(const OrtTensorTypeAndShapeInfo*, int64_t*, size_t)> GetDimensions;
 constexpr Function<63, OrtStatus*(const OrtTensorTypeAndShapeInfo*, const char**, size_t)>

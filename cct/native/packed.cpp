@@ -41,6 +41,15 @@ void check_shape(const char* name, const cct_tensor& tensor, Dims... dims) {
   fail(text.str(), ")");
 }
 
+// Whether a type is float16.
+bool check_type(const char* name, int32_t type) {
+  if (type != CCT_FLOAT32 && type != CCT_FLOAT16) {
+    fail(name, " has element type ", type, ", not ", int{CCT_FLOAT32}, " (float32) or ", int{CCT_FLOAT16},
+         " (float16)");
+  }
+  return type == CCT_FLOAT16;
+}
+
 void check_channels(const Packed& p, cct_ints block) {
   check_range("group", p.group, 1, INT32_MAX);
   check_range("in_channels", p.in_channels, 1, INT32_MAX);
@@ -131,15 +140,16 @@ void check_overlaps(const Packed& p, int64_t pool_count) {
 
 // Padding has no channel, so a weight there would have no meaning.
 void check_padding(const Packed& p) {
-  const float* row = p.weights;
+  int64_t row = 0;
   for (int64_t k = 0; k < p.kernels; ++k) {
     const int64_t group = p.filters[k] / p.out_blocks;
     const int32_t* outputs = p.order + p.filters[k] * p.bo;
     const int32_t* inputs = p.in_order + (group * p.in_blocks + p.channels[k]) * p.bi;
     for (int64_t i = 0; i < p.bi * p.entries; ++i, row += p.bo) {
       for (int64_t j = 0; j < p.bo; ++j) {
-        if (row[j] == 0 || (outputs[j] >= 0 && inputs[i / p.entries] >= 0)) continue;
-        fail("W[", k, ", ", i, ", ", j, "] = ", row[j], " is on the padding of ",
+        const float weight = p.weights[row + j];
+        if (weight == 0 || (outputs[j] >= 0 && inputs[i / p.entries] >= 0)) continue;
+        fail("W[", k, ", ", i, ", ", j, "] = ", weight, " is on the padding of ",
              outputs[j] < 0 ? "order" : "in_order", ", which must be zero");
       }
     }
@@ -194,6 +204,9 @@ Packed check(const cct_packed& packed) {
   p.entries = packed.entries;
   p.pool = packed.pool.data;
   check_pool(p, packed.pool);
+  p.half = check_type("X", packed.type);
+  const bool half_weights = check_type("W", packed.weight_type);
+  if (p.half && !half_weights) fail("W is float32, wider than X, which is float16");
   p.clip_min = packed.clip_min;
   p.clip_max = packed.clip_max;
   if (!(p.clip_min <= p.clip_max)) fail("clip_min = ", p.clip_min, " is not at most clip_max = ", p.clip_max);
@@ -208,13 +221,13 @@ Packed check(const cct_packed& packed) {
   check_shape("order", packed.order, p.group * p.out_blocks * p.bo);
   check_shape("in_order", packed.in_order, p.group * p.in_blocks * p.bi);
   check_shape("B", packed.B, p.out_channels);
-  p.weights = static_cast<const float*>(packed.W.data);
+  p.weights = {packed.W.data, half_weights};
   p.filters = static_cast<const int32_t*>(packed.filters.data);
   p.channels = static_cast<const int32_t*>(packed.channels.data);
   p.patterns = static_cast<const uint8_t*>(packed.patterns.data);
   p.order = static_cast<const int32_t*>(packed.order.data);
   p.in_order = static_cast<const int32_t*>(packed.in_order.data);
-  p.bias = static_cast<const float*>(packed.B.data);
+  p.bias = {packed.B.data, p.half};
 
   check_order("order", p.order, p.out_channels, p.group, p.out_blocks * p.bo);
   check_order("in_order", p.in_order, p.in_channels, p.group, p.in_blocks * p.bi);

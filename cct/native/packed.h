@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "float16.h"
 #include "pattern_conv.h"
 
 namespace cct {
@@ -18,9 +19,20 @@ struct Window {
   int64_t output(int axis, int64_t input) const;
 };
 
+// Numbers of either element type, read as floats.
+struct Numbers {
+  const void* data;
+  bool half;
+
+  float operator[](int64_t i) const {
+    return half ? widen(static_cast<const uint16_t*>(data)[i]) : static_cast<const float*>(data)[i];
+  }
+};
+
 // What is not in the arrays.
 struct Convolution {
   Window window;
+  bool half;  // X, Z and Y are float16
   int64_t group, in_channels, out_channels;
   float clip_min, clip_max;
 };
@@ -31,11 +43,11 @@ struct Packed : Convolution {
   int64_t out_blocks, in_blocks;  // per group
   int64_t kernels;                // K, kept kernels of a block each
   const int64_t* pool;
-  const float* weights;
+  Numbers weights;
   const int32_t *filters, *channels;
   const uint8_t* patterns;
   const int32_t *order, *in_order;
-  const float* bias;
+  Numbers bias;
 };
 
 // The positions of the kernel that a pool uses: kernel_shape may have far more.

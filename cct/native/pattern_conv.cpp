@@ -27,21 +27,31 @@ struct cct_pattern_conv {
 namespace cct {
 namespace {
 
-constexpr int64_t kPackedTogether = 8;  // channels of a unit of packing
+constexpr int64_t kPackedTogether = 8;           // channels of a unit of packing
+constexpr int64_t kConvertedTogether = 1 << 14;  // numbers of a unit of conversion
+
+// Where the numbers of a run are.
+template <class Number>
+struct Images {
+  const Number *x, *z;
+  Number* y;
+};
 
 // One call of cct_pattern_conv_run.
 struct Run {
   const cct_pattern_conv& conv;
   const Geometry& geometry;
-  const float *x, *z;
-  float* y;
   char* scratch;
+  Images<float> floats;
+  Images<uint16_t> halves;  // with float16: what the caller has; the floats are in the scratch then
 
   template <class Item>
   Item* table(int64_t at) const {
     return reinterpret_cast<Item*>(scratch + at);
   }
-  const float* image(int64_t n) const { return x + n * geometry.channels * geometry.in[0] * geometry.in[1]; }
+  const float* image(int64_t n) const {
+    return floats.x + n * geometry.channels * geometry.in[0] * geometry.in[1];
+  }
   float* slot(int64_t i) const { return table<float>(geometry.slots_at) + i * geometry.slot_floats; }
 
   // Packs what the vectors begin..end of image n read of some channels.
@@ -66,8 +76,8 @@ struct Run {
                     begin,
                     end,
                     end == g.vectors ? pixels : lanes[end].pixel,
-                    y + output,
-                    z ? z + output : nullptr,
+                    floats.y + output,
+                    floats.z ? floats.z + output : nullptr,
                     pixels,
                     conv.convolution.clip_min,
                     conv.convolution.clip_max};
@@ -117,6 +127,27 @@ void compute_unit(const Run& run, int64_t unit, int64_t) {
   }
 }
 
+int64_t conversion_units(int64_t count) { return divide_up(count, kConvertedTogether); }
+
+void widen_some(const Run& run, const uint16_t* from, int64_t at, int64_t count, int64_t unit) {
+  const int64_t begin = unit * kConvertedTogether, end = std::min(begin + kConvertedTogether, count);
+  run.conv.routine.widen(from + begin, run.table<float>(at) + begin, end - begin);
+}
+
+void widen_x_unit(const Run& run, int64_t unit, int64_t) {
+  widen_some(run, run.halves.x, run.geometry.x_at, run.geometry.x_count(), unit);
+}
+
+void widen_z_unit(const Run& run, int64_t unit, int64_t) {
+  widen_some(run, run.halves.z, run.geometry.z_at, run.geometry.y_count(), unit);
+}
+
+void narrow_y_unit(const Run& run, int64_t unit, int64_t) {
+  const int64_t begin = unit * kConvertedTogether;
+  const int64_t end = std::min(begin + kConvertedTogether, run.geometry.y_count());
+  run.conv.routine.narrow(run.floats.y + begin, run.halves.y + begin, end - begin);
+}
+
 // Each worker takes units from its own share, neighbours in the image, so that what it reads in one
 // convolution it mostly wrote itself in the one before; then it helps with the shares of the others.
 struct Work {
@@ -159,6 +190,11 @@ void do_all(const Run& run, void (*unit)(const Run&, int64_t, int64_t), int64_t 
   Work work(run, unit, units, workers);
   if (!threads) return Work::worker(&work, 0);
   if (threads->parallel_for(threads->pool, Work::worker, workers, &work)) fail("the threads did not run");
+}
+
+template <class Number>
+Images<Number> images_of(const void* x, const void* z, void* y) {
+  return {static_cast<const Number*>(x), static_cast<const Number*>(z), static_cast<Number*>(y)};
 }
 
 // Runs `body`; what it throws becomes one line. Nothing is thrown through the C boundary.
@@ -209,22 +245,31 @@ int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[
   });
 }
 
-int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const float* x,
-                         const float* z, float* y, void* scratch, const cct_threads* threads, char* error,
-                         size_t error_size) {
+int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
+                         void* y, void* scratch, const cct_threads* threads, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
     const Geometry g(conv->convolution, conv->weights, conv->routine, x_dims);
     if (!g.images) return;
     void* aligned = scratch;
     size_t space = g.scratch_bytes;
     std::align(Geometry::kAlignment, g.slots_at, aligned, space);
-    const Run run{*conv, g, x, z, y, static_cast<char*>(aligned)};
+    Run run{*conv, g, static_cast<char*>(aligned), {}, {}};
     g.describe(conv->convolution, conv->weights, run.scratch);
+    if (conv->convolution.half) {
+      run.halves = images_of<uint16_t>(x, z, y);
+      run.floats = {run.table<float>(g.x_at), z ? run.table<float>(g.z_at) : nullptr,
+                    run.table<float>(g.y_at)};
+      do_all(run, widen_x_unit, conversion_units(g.x_count()), threads);
+      if (z) do_all(run, widen_z_unit, conversion_units(g.y_count()), threads);
+    } else {
+      run.floats = images_of<float>(x, z, y);
+    }
     if (g.banded) {
       do_all(run, band_unit, g.images * g.bands, threads);
     } else {
       if (g.slot_floats) do_all(run, pack_unit, g.images * pack_units(g), threads);
       do_all(run, compute_unit, g.images * g.spans * g.chunks, threads);
     }
+    if (conv->convolution.half) do_all(run, narrow_y_unit, conversion_units(g.y_count()), threads);
   });
 }

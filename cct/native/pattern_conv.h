@@ -22,6 +22,9 @@ typedef struct cct_ints {
   int64_t count;
 } cct_ints;
 
+/* Element types, by ONNX's numbers. */
+enum { CCT_FLOAT32 = 1, CCT_FLOAT16 = 10 };
+
 typedef struct cct_tensor {
   const void* data;
   const int64_t* dims;
@@ -34,13 +37,15 @@ typedef struct cct_packed {
   cct_ints kernel_shape, strides, pads, dilations, pool, block;
   int64_t group, in_channels, out_channels, entries;
   float clip_min, clip_max;
-  cct_tensor W;        /* float, K x bi*E x bo */
+  int32_t type;        /* of X, B, Z and Y: CCT_FLOAT32 or CCT_FLOAT16 */
+  int32_t weight_type; /* of W, not wider than `type` */
+  cct_tensor W;        /* weight_type, K x bi*E x bo */
   cct_tensor filters;  /* int32, K */
   cct_tensor channels; /* int32, K */
   cct_tensor patterns; /* uint8, K */
   cct_tensor order;    /* int32, group * ceil(O/group/bo) * bo */
   cct_tensor in_order; /* int32, group * ceil(C/group/bi) * bi */
-  cct_tensor B;        /* float, O */
+  cct_tensor B;        /* type, O */
 } cct_packed;
 
 typedef struct cct_pattern_conv cct_pattern_conv;
@@ -67,11 +72,10 @@ void cct_pattern_conv_destroy(cct_pattern_conv* conv);
 int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
                              size_t* scratch_bytes, char* error, size_t error_size);
 
-/* Y = clip(conv(X) + B + Z); `z` may be NULL. Nothing in `conv` changes: runs may overlap, each with its own
- * scratch. */
-int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const float* x,
-                         const float* z, float* y, void* scratch, const cct_threads* threads, char* error,
-                         size_t error_size);
+/* Y = clip(conv(X) + B + Z), all of the type that `packed` stated, summed in float32; `z` may be NULL.
+ * Nothing in `conv` changes: runs may overlap, each with its own scratch. */
+int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
+                         void* y, void* scratch, const cct_threads* threads, char* error, size_t error_size);
 
 #pragma GCC visibility pop
 

@@ -5,8 +5,12 @@
 // that copy for all.
 #include "routine.h"
 
+#include "float16.h"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(CCT_NEON)
+#include <arm_neon.h>
 #endif
 
 #ifdef __clang__
@@ -155,10 +159,20 @@ void compute(const Span& span, const Tile* tiles, int64_t count) {
   }
 }
 
+// ---------------------------------------------------------------- float16
+
+void widen_all(const uint16_t* from, float* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = widen(from[i]);
+}
+
+void narrow_all(const float* from, uint16_t* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = narrow(from[i]);
+}
+
 }  // namespace
 
 extern const Routine routine;
-const Routine routine{kLanes, kWidest, pack, compute};
+const Routine routine{kLanes, kWidest, pack, compute, widen_all, narrow_all};
 
 }  // namespace CCT_ISA
 }  // namespace cct

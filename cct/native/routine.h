@@ -1,5 +1,5 @@
 // What a routine works on: plain arrays, made once per session (weights.h) or once per run (geometry.h), and
-// the two functions that every ISA row has. routine.cpp is compiled once for each row.
+// the functions that every ISA row has. routine.cpp is compiled once for each row.
 //
 // The algorithm. A channel of the padded input lies in memory as rows of `pitch` floats, so that what one tap
 // of the kernel reads for an output pixel is a constant number of floats (its offset) away from what it reads
@@ -82,6 +82,8 @@ struct Routine {
   const int* widest;  // most vectors of a tile, by its width
   void (*pack)(const Layout&, const Band&, int64_t first_channel, int64_t end_channel);
   void (*compute)(const Span&, const Tile* tiles, int64_t count);
+  void (*widen)(const uint16_t* from, float* to, int64_t count);   // float16 to float
+  void (*narrow)(const float* from, uint16_t* to, int64_t count);  // and back, rounded
 };
 
 }  // namespace cct

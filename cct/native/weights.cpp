@@ -10,7 +10,7 @@ namespace {
 // One row of W: the weights that a block of output channels has at a tap.
 struct Row {
   Tap tap;
-  const float* weights;
+  int64_t first;  // of its weights
 };
 
 // The rows of kernels begin..end of one block of output channels, as X lies in memory.
@@ -19,12 +19,11 @@ std::vector<Row> rows_of(const Packed& p, const std::vector<int32_t>& shift_of, 
   for (int64_t k = begin; k < end; ++k) {
     const int64_t group = p.filters[k] / p.out_blocks;
     const int32_t* inputs = p.in_order + (group * p.in_blocks + p.channels[k]) * p.bi;
-    const float* weights = p.weights + k * p.bi * p.entries * p.bo;
     for (int64_t i = 0; i < p.bi; ++i) {
       if (inputs[i] < 0) continue;
       for (int64_t e = 0; e < p.entries; ++e) {
         const int32_t shift = shift_of[p.patterns[k] * p.entries + e];
-        rows.push_back({{inputs[i], shift}, weights + (i * p.entries + e) * p.bo});
+        rows.push_back({{inputs[i], shift}, ((k * p.bi + i) * p.entries + e) * p.bo});
       }
     }
   }
@@ -84,7 +83,7 @@ void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
       first_tap.push_back(taps);
       first_value.push_back(values_.size());
       for (const Row& row : rows) {
-        for (int32_t j = 0; j < tile.width; ++j) values_.push_back(row.weights[places[done + j]]);
+        for (int32_t j = 0; j < tile.width; ++j) values_.push_back(p.weights[row.first + places[done + j]]);
       }
       for (int32_t j = 0; j < tile.width; ++j) {
         tile.outputs[j] = p.order[filter * p.bo + places[done + j]];

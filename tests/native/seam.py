@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import cct
 
 PATH = os.environ.get("CCT_TEST_LIBRARY") or cct.library_path()  # another build of it, for the sanitizer tests
-GUARD = 64  # floats around what a routine may write
+GUARD = 64  # numbers around what a routine may write
 
 Int64s = ctypes.POINTER(ctypes.c_int64)
 Task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
@@ -36,6 +36,7 @@ class PackedStruct(ctypes.Structure):
         *((name, Ints) for name in ("kernel_shape", "strides", "pads", "dilations", "pool", "block")),
         *((name, ctypes.c_int64) for name in ("group", "in_channels", "out_channels", "entries")),
         *((name, ctypes.c_float) for name in ("clip_min", "clip_max")),
+        *((name, ctypes.c_int32) for name in ("type", "weight_type")),
         *((name, Tensor) for name in ("W", "filters", "channels", "patterns", "order", "in_order", "B")),
     ]
 
@@ -44,7 +45,8 @@ class Threads(ctypes.Structure):
     _fields_ = [("parallel_for", ParallelFor), ("pool", ctypes.c_void_p)]
 
 
-DTYPES = {"W": "f4", "filters": "i4", "channels": "i4", "patterns": "u1", "order": "i4", "in_order": "i4", "B": "f4"}
+DTYPES = {"filters": "i4", "channels": "i4", "patterns": "u1", "order": "i4", "in_order": "i4"}
+ELEMENT_TYPES = {"float32": 1, "float16": 10}  # ONNX's numbers
 
 
 def _bind(path: str) -> ctypes.CDLL:
@@ -72,6 +74,11 @@ class SeamError(Exception):
     """What a C function answered."""
 
 
+def float_type(array: NDArray[Any]) -> np.dtype[Any]:
+    """What the library takes of W, B, X and Z: float16 as it is, anything else as float32."""
+    return np.dtype("f2" if array.dtype == "f2" else "f4")
+
+
 def _int64s(values: Any) -> Any:
     return (ctypes.c_int64 * len(values))(*values)
 
@@ -93,11 +100,13 @@ class Arguments:
     entries: int = 1
     clip_min: float = -math.inf
     clip_max: float = math.inf
+    type: int | None = None  # of X, B, Z, Y, and of W; None is what the arrays have
+    weight_type: int | None = None
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, packed: Any, bias: NDArray[np.float32], **attributes: Any) -> Arguments:
-        arrays = {name: bias if name == "B" else getattr(packed, name) for name in DTYPES}
+    def of(cls, packed: Any, bias: NDArray[np.floating], **attributes: Any) -> Arguments:
+        arrays = {name: bias if name == "B" else getattr(packed, name) for name in ("W", *DTYPES, "B")}
         names = ("kernel_shape", "block", "group", "in_channels", "out_channels", "entries")
         stated = {name: getattr(packed, name) for name in names}
         return cls(pool=packed.pool.reshape(-1).tolist(), arrays=arrays, **stated, **attributes)
@@ -109,8 +118,13 @@ class Arguments:
             setattr(struct, name, Ints(_int64s(values), len(values)))
         for name in ("group", "in_channels", "out_channels", "entries"):
             setattr(struct, name, getattr(self, name))
-        for name, dtype in DTYPES.items():
-            array = np.ascontiguousarray(self.arrays[name], dtype)
+        stated = {"W": self.weight_type, "B": self.type}
+        struct.weight_type, struct.type = (
+            ELEMENT_TYPES[str(float_type(self.arrays[name]))] if number is None else number
+            for name, number in stated.items()
+        )
+        for name, array in self.arrays.items():
+            array = np.ascontiguousarray(array, DTYPES.get(name, float_type(array)))
             self.arrays[name] = array  # what the struct points to
             setattr(struct, name, Tensor(array.ctypes.data, _int64s(array.shape), array.ndim))
         return struct
@@ -122,6 +136,7 @@ class PatternConv:
     def __init__(self, arguments: Arguments, isa: str | None = None):
         error = ctypes.create_string_buffer(512)
         struct = arguments.struct()
+        self._type = np.dtype(next(name for name, number in ELEMENT_TYPES.items() if number == struct.type))
         name = isa.encode() if isa is not None else None
         self._handle = LIBRARY.cct_pattern_conv_create(ctypes.byref(struct), name, error, len(error))
         if not self._handle:
@@ -137,22 +152,22 @@ class PatternConv:
             raise SeamError(error.value.decode())
         return tuple(dims), size.value
 
-    def run(self, x: NDArray[np.float32], z: NDArray[np.float32] | None = None, threads: int = 1) -> Any:
+    def run(self, x: NDArray[np.floating], z: NDArray[np.floating] | None = None, threads: int = 1) -> Any:
         """Y. Fails when something beside Y or the scratch was written, or not all of Y.
 
         Args:
             x, z: input and residual.
             threads: 0 gives none, 1 does the tasks last to first, -1 does nothing and says so.
         """
-        x = np.ascontiguousarray(x, np.float32)
+        x = np.ascontiguousarray(x, self._type)
         dims, size = self.prepare(x.shape)
         assert z is None or z.shape == dims
-        z = None if z is None else np.ascontiguousarray(z, np.float32)
+        z = None if z is None else np.ascontiguousarray(z, self._type)
         count, room = math.prod(dims), -(-size // 4)
-        y = np.full(count + 2 * GUARD, -12345, np.float32)
+        y = np.full(count + 2 * GUARD, -12344, self._type)
         y[GUARD : GUARD + count] = np.nan
         scratch = np.full(room + 2 * GUARD, np.nan, np.float32)
-        scratch[room + GUARD :] = scratch[:GUARD] = -12345
+        scratch[room + GUARD :] = scratch[:GUARD] = -12344
         failures: list[BaseException] = []
 
         @ParallelFor
@@ -174,7 +189,7 @@ class PatternConv:
         with ThreadPoolExecutor(max(threads, 1)) as executor:
             failed = LIBRARY.cct_pattern_conv_run(
                 self._handle, _int64s(x.shape), x.ctypes.data, None if z is None else z.ctypes.data,
-                y.ctypes.data + 4 * GUARD, scratch.ctypes.data + 4 * GUARD,
+                y[GUARD:].ctypes.data, scratch.ctypes.data + 4 * GUARD,
                 ctypes.byref(Threads(parallel_for, None)) if threads else None, error, len(error),
             )  # fmt: skip
         if failures:
@@ -182,17 +197,17 @@ class PatternConv:
         if failed:
             raise SeamError(error.value.decode())
         for around in (y[:GUARD], y[GUARD + count :], scratch[:GUARD], scratch[room + GUARD :]):
-            assert (around == -12345).all(), "written outside of Y or of the scratch"
+            assert (around == -12344).all(), "written outside of Y or of the scratch"
         return y[GUARD : GUARD + count].reshape(dims)
 
 
 def run(
     isa: str | None,
-    x: NDArray[np.float32],
+    x: NDArray[np.floating],
     packed: Any,
     *,
-    bias: NDArray[np.float32],
-    z: NDArray[np.float32] | None = None,
+    bias: NDArray[np.floating],
+    z: NDArray[np.floating] | None = None,
     threads: int = 1,
     **attributes: Any,
 ) -> Any:
