@@ -6,20 +6,22 @@ import copy
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cct import validate
 from cct.baseline import baseline_accuracy
-from cct.bench import compare, cores, machine
+from cct.bench import machine
 from cct.checkpoint import LoadedModel, load_model, save_checkpoint
 from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
 from cct.errors import CctError, LibraryError
 from cct.exporter import export
+from cct.goals import Goal, failures
 from cct.output import write
+from cct.parity import PARITY_IMAGES, parity, proof
 from cct.recipe import Recipe
-from cct.report import Report, Speed
+from cct.report import Report
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
 from cct.train import fine_tune, total_steps
@@ -59,72 +61,91 @@ def compress(
     *,
     data: str,
     recipe: Recipe,
-    max_drop: float | None = None,
+    portable: bool = False,
+    save_recipe: Path | None = None,
+    dry_run: bool = False,
 ) -> Report:
     """Prune the model by patterns while it is fine-tuned, export it, check and measure the file, write all of it.
 
+    Args:
+        model: what to compress.
+        output: the ONNX file; `Outputs` names those beside it.
+        data: as `cct.data.load_data` takes it.
+        recipe: every knob; mean, std and size that it leaves open are the checkpoint's.
+        portable: write plain ONNX operators with dense weights.
+        save_recipe: where to write the recipe, as soon as the inputs have proved good.
+        dry_run: prune at once instead of training, judge all goals but accuracy's, write nothing but the recipe.
+
     Raises:
-        CctError: the input can't be used; nothing is written. A failed `max_drop` is no error: see `Report.failed`.
+        CctError: the input can't be used; nothing is written. A goal that is not reached is no error: see
+            `Report.failed`.
     """
-    outputs = Outputs.beside(output)
+    outputs = None if dry_run else Outputs.beside(output)
     loaded = load_model(model)
-    if outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
+    if outputs and outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
         raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
-    images = load_data(data, mean=loaded.mean, std=loaded.std, size=loaded.size)
+    mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
+    images = load_data(data, mean=mean, std=std, size=size)
     baseline = baseline_accuracy(loaded.module, images, loaded.classes)
 
-    teacher = copy.deepcopy(loaded.module) if recipe.distillation else None
-    pruner = ClickTrain(loaded.module, recipe, total_steps(images, recipe)) if recipe.compression > 1 else None
+    followed = replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
+    teacher = copy.deepcopy(loaded.module) if followed.distillation else None
+    pruner = ClickTrain(loaded.module, followed, total_steps(images, followed)) if recipe.compression > 1 else None
+    if save_recipe:
+        write(save_recipe, recipe.to_toml().encode())
     start = time.monotonic()
-    fine_tune(loaded.module, images, recipe, pruner, teacher)
+    fine_tune(loaded.module, images, followed, pruner, teacher)
     seconds = time.monotonic() - start
 
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".cct-") as folder:
-        made = Outputs.beside(Path(folder) / output.name)
+    with tempfile.TemporaryDirectory(dir=outputs and output.parent, prefix=".cct-") as folder:
+        made = Outputs.beside(Path(folder) / output.name if outputs else Path(folder) / "dry.onnx")
         dense = Path(folder) / "dense.onnx"
         example = images.example()
-        layers = export(loaded.module, example, made.onnx, metadata=_metadata(loaded, images, recipe))
+        metadata = _metadata(loaded, images, recipe)
+        layers = export(loaded.module, example, made.onnx, metadata=metadata)
         export(loaded.module, example, dense, pack=False)
-        few = next(iter(images.batches("val", validate.PARITY_IMAGES)))[0].numpy()
-        parity = validate.parity(made.onnx, few, loaded.module)
-        if not all(error <= MAX_ERROR for error in parity.values()):
-            raise LibraryError(f"the exported model answers wrongly: {parity} (limit {MAX_ERROR:g}); please report it")
-        accuracy = {"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)}
+        few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
+        errors = parity(made.onnx, few, loaded.module)
+        if not all(error <= MAX_ERROR for error in errors.values()):
+            raise LibraryError(f"the exported model answers wrongly: {errors} (limit {MAX_ERROR:g}); please report it")
         report = Report(
             source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
             data={"name": images.name, "train": len(images.train), "val": len(images.val)},
             recipe=asdict(recipe),
-            accuracy=accuracy,
+            accuracy={"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)},
             layers=layers,
             prunable=[row.name for row in pruner.summary() if row.reason is None] if pruner else [],
-            parity=parity,
+            parity=errors,
             provider=PROVIDERS["cpu"],
-            proven=validate.proof(made.onnx, few),
+            proven=proof(made.onnx, few),
             bytes={"dense": dense.stat().st_size, "packed": made.onnx.stat().st_size},
-            speed=measure(dense, made.onnx),
+            speed=validate.measure(dense, made.onnx),
             machine=machine(),
             seconds=round(seconds, 1),
-            outputs=[str(p) for p in (outputs.onnx, outputs.checkpoint, outputs.report)],
+            dry_run=dry_run,
+            outputs=[str(p) for p in _files(outputs)] if outputs else [],
         )
-        report.failed = validate.failures(report.drop, [], max_drop, None)
-        save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)
-        write(made.report, report.to_json().encode())
-        try:
-            for source, target in zip(_files(made), _files(outputs), strict=True):
-                os.replace(source, target)
-        except OSError as error:
-            raise CctError(f"{error.filename2} can't be written ({error.strerror}): give another --output") from error
+        goals = [Goal.parse(text) for text in recipe.goals]
+        judged = [goal for goal in goals if not (dry_run and goal.metric == "accuracy")]
+        report.failed = failures(judged, validate.measures(report.accuracy, errors, report.bytes, report.speed))
+        report.unknown = [str(goal) for goal in goals if goal not in judged]
+        if outputs:
+            save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)
+            write(made.report, report.to_json().encode())
+            _move(made, outputs)
     return report
 
 
-def measure(dense: Path, packed: Path, rounds: int = 20) -> list[Speed]:
-    """Dense against packed, with one thread and with as many as there are cores."""
-    speed = []
-    for threads in sorted({1, cores()}):
-        times = compare({"dense": dense, "packed": packed}, threads=threads, rounds=rounds)
-        ours = times["packed"]
-        speed.append(Speed(threads, times["dense"].median, ours.median, ours.low, ours.high, ours.runs))
-    return speed
+def _pair(size: tuple[int, ...]) -> tuple[int, int] | None:
+    return (size[0], size[1]) if size else None
+
+
+def _move(made: Outputs, outputs: Outputs) -> None:
+    try:
+        for source, target in zip(_files(made), _files(outputs), strict=True):
+            os.replace(source, target)
+    except OSError as error:
+        raise CctError(f"{error.filename2} can't be written ({error.strerror}): give another --output") from error
 
 
 def _files(outputs: Outputs) -> tuple[Path, Path, Path]:

@@ -14,6 +14,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from cct.errors import RecipeError
+from cct.goals import Goal
 
 Pattern = tuple[int, ...]
 
@@ -22,7 +23,18 @@ _CHOICES = {
     "connectivity": ("uniform", "global", "normalized"),
     "easing": ("ramp", "lasso"),
     "grouping": ("swap", "none"),
+    "weights": ("float32", "float16"),
+    "activations": ("float32", "float16"),
 }
+_PARTS = {
+    "include": str,
+    "exclude": str,
+    "goals": str,
+    "pool": tuple,
+    "mean": float,
+    "std": float,
+}  # of lists; else int
+_LARGEST_SIDE = 4096  # pixels of an image
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,12 @@ class Recipe:
         mixup: alpha of mixup in the steps after the last cut, 0 for none.
         include: convolutions to prune that would be left dense (names, or shell patterns such as "layer1.*").
         exclude: convolutions to leave dense, likewise.
+        mean: per channel, of pixels scaled to 0..1; empty: as the checkpoint says, else as `cct.data` does.
+        std: likewise.
+        size: height and width of the images in pixels, likewise.
+        weights: type in which packed weights are stored, "float32" or "float16".
+        activations: type in which the network computes, likewise; "float16" takes float16 weights along.
+        goals: what the result must reach, as `cct.goals` reads it: "accuracy:max-degradation=0.5".
     """
 
     compression: float = 4.0
@@ -89,6 +107,12 @@ class Recipe:
     mixup: float = 0.0
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    size: tuple[int, ...] = ()
+    weights: str = "float32"
+    activations: str = "float32"
+    goals: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -101,6 +125,7 @@ class Recipe:
         _require(len(self.block) == 2 and min(self.block) >= 1, "block", self.block, "two whole numbers from 1")
         for name in ("epochs", "seed", "learning_rate", "weight_decay", "lasso", "mixup"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require(self.seed < 2**63, "seed", self.seed, "below 2^63")
         for name in ("batch_size", "importance_batches"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("warmup", "floor", "choose_at", "cut_at", "distillation"):
@@ -111,7 +136,12 @@ class Recipe:
         _require(1 <= self.pool_size <= 126, "pool_size", self.pool_size, "between 1 and 126")
         _require(self.cut_at >= self.choose_at, "cut_at", self.cut_at, f"choose_at ({self.choose_at}) or later")
         _require(self.lasso == 0 or self.easing == "lasso", "lasso", self.lasso, '0 unless easing is "lasso"')
+        _require(all(v > 0 for v in self.std), "std", self.std, "above 0")
+        sides = not self.size or (len(self.size) == 2 and min(self.size) >= 1 and max(self.size) <= _LARGEST_SIDE)
+        _require(sides, "size", self.size, f"height and width from 1 to {_LARGEST_SIDE} pixels")
         _check_pool(self.pool)
+        for goal in self.goals:
+            Goal.parse(goal)
 
     @classmethod
     def from_toml(cls, text: str) -> Recipe:
@@ -169,15 +199,25 @@ def _plain(name: str, value: Any, kind: type) -> Any:
         value = tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
         if kind is not tuple and name != "pool":
             raise RecipeError(f"{name} is a list: it must be {_KINDS[kind]}")
-        wanted = str if name in ("include", "exclude") else tuple if name == "pool" else int
-        if not all(type(item) is wanted for item in value):
+        wanted = _PARTS.get(name, int)
+        if wanted is float:
+            value = tuple(_float(item) for item in value)
+        if not all(type(item) is wanted and (wanted is not float or math.isfinite(item)) for item in value):
             raise RecipeError(f"{name} is {value}: each part must be {_KINDS[wanted]}")
         return value
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind is float:
+        value = _float(value)
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         raise RecipeError(f"{name} is {value!r}: it must be {_KINDS[kind]}")
     return value
+
+
+def _float(value: Any) -> Any:
+    """A whole number as a float, infinity if it has no room; anything else as it is."""
+    try:
+        return float(value) if type(value) is int else value
+    except OverflowError:
+        return math.inf
 
 
 _KINDS = {

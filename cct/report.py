@@ -51,22 +51,22 @@ class Speed:
 
     Attributes:
         threads: within an operator.
-        dense, packed: medians, milliseconds for one image.
+        dense, packed: medians, milliseconds for one image; `dense` is None where only the packed model ran.
         low, high: first and last decile of the packed runs, milliseconds.
         runs: timed runs of each.
     """
 
     threads: int
-    dense: float
+    dense: float | None
     packed: float
     low: float
     high: float
     runs: int
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """How many times faster the packed model is."""
-        return self.dense / self.packed
+        return None if self.dense is None else self.dense / self.packed
 
 
 @dataclass
@@ -83,7 +83,9 @@ class Report:
         proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
         bytes: of the files: "dense" and "packed".
         seconds: of the training.
-        failed: gates that failed, a line each.
+        failed: goals that were not reached, a line each.
+        unknown: goals that only training can tell, in a dry run.
+        dry_run: whether the model was pruned without training, to see what would go.
     """
 
     source: dict[str, str]
@@ -100,6 +102,8 @@ class Report:
     machine: str
     seconds: float
     failed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    dry_run: bool = False
     outputs: list[str] = field(default_factory=list)
 
     @property
@@ -136,15 +140,25 @@ class Report:
             f"parity       library against {errors}",
             f"proof        {self.proven} PatternConv ran on {self.provider}",
         ]
-        lines += [
-            f"speed        {s.threads} thread{'s' * (s.threads > 1)}: {s.dense:.2f} ms dense -> {s.packed:.2f} ms: "
-            f"{s.ratio:.2f}x (medians of {s.runs} interleaved runs)"
-            for s in self.speed
-        ]
+        lines += [speed_line(speed) for speed in self.speed]
         lines += [f"machine      {self.machine}", f"training     {self.seconds:.0f} s", "", layer_table(self.layers)]
         lines += [f"wrote        {', '.join(self.outputs)}"] if self.outputs else []
+        lines += [f"UNKNOWN      {goal}: training decides" for goal in self.unknown]
         lines += [f"FAILED       {failure}" for failure in self.failed]
+        if self.dry_run:
+            lines.insert(
+                0, "dry run      pruned at once; nothing was trained or written, accuracy can only rise from here"
+            )
         return "\n".join(lines)
+
+
+def speed_line(speed: Speed) -> str:
+    """One line for a terminal."""
+    threads = f"{speed.threads} thread{'s' * (speed.threads > 1)}"
+    if speed.ratio is None:
+        return f"speed        {threads}: {speed.packed:.2f} ms (median of {speed.runs} runs)"
+    change = f"{speed.dense:.2f} ms dense -> {speed.packed:.2f} ms: {speed.ratio:.2f}x"
+    return f"speed        {threads}: {change} (medians of {speed.runs} interleaved runs)"
 
 
 def layer_table(layers: Iterable[Layer]) -> str:

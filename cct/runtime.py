@@ -29,7 +29,8 @@ def session(
         provider: "cpu" or "cuda".
         threads: within one operator; None leaves it to the options, whose default is all cores.
         library: False runs the function bodies instead of the library's routines.
-        options: further session options. The library is registered in them, so they serve one session.
+        options: further session options, instead of ours that log errors alone. The library is registered in them, so
+            they serve one session.
 
     Returns:
         The `onnxruntime.InferenceSession`.
@@ -40,7 +41,9 @@ def session(
     """
     if provider not in PROVIDERS:
         raise CctError(f"provider {provider!r} is not known: give cpu or cuda")
-    options = options or ort.SessionOptions()
+    if options is None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3  # errors; its warnings speak of its own rewriting of the graph
     if threads is not None:
         options.intra_op_num_threads = threads
     if library and not supported():

@@ -1,38 +1,27 @@
-"""Is this ONNX file what it should be? Accuracy, parity of every way to run it, and proof that the library ran."""
+"""Is this ONNX file what it should be? Accuracy, parity, proof that the library ran, size and speed, held to goals."""
 
 from __future__ import annotations
 
-import json
-import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
-from numpy.typing import NDArray
-from onnx.inliner import inline_local_functions
-from onnx.reference import ReferenceEvaluator
 
-from cct.errors import CctError, LibraryError
-from cct.library import supported
+from cct.bench import compare, cores
+from cct.errors import CctError
+from cct.goals import Goal, Measure, failures
 from cct.operator import DOMAIN, NAME, read
+from cct.parity import PARITY_IMAGES, parity, proof, run
+from cct.report import Speed, speed_line
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
 
 if TYPE_CHECKING:
-    import torch
-
     from cct.data import Data
-
-PARITY_IMAGES = 16
-REFERENCE_IMAGES = 2  # onnx.reference takes seconds an image
-
-Floats = NDArray[np.floating]
 
 
 @dataclass
@@ -43,29 +32,34 @@ class Verdict:
         accuracy: percent on the validation images: "compressed" (the ONNX file), and "baseline" if one was given.
         parity: leg -> max|a - b| / max|b| of the library against it.
         proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
-        failed: gates that failed, a line each.
+        bytes: of the files: "packed", and "dense" if there is a baseline.
+        speed: against the dense baseline; empty if there is none and no goal asks for it.
+        goals: that were given.
+        failed: goals that were not reached, a line each.
     """
 
     accuracy: dict[str, float]
     parity: dict[str, float]
     provider: str
     proven: int
+    bytes: dict[str, int]
+    speed: list[Speed]
+    goals: list[str]
     failed: list[str]
-    gated: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; "passed" is null when no gate was given."""
-        return {"cct_verdict": 1, **asdict(self), "passed": not self.failed if self.gated else None}
+        """Plain values; "passed" is null when no goal was given."""
+        return {"cct_verdict": 1, **asdict(self), "passed": not self.failed if self.goals else None}
 
     def to_text(self) -> str:
         """For a terminal."""
         lines = [f"accuracy     {name} {percent:.2f} %" for name, percent in self.accuracy.items()]
         lines += [f"parity       library against {leg}: {error:.1e}" for leg, error in self.parity.items()]
         lines += [f"proof        {self.proven} PatternConv ran on {self.provider}"]
-        verdict = [f"FAILED       {failure}" for failure in self.failed] or [
-            "passed" if self.gated else "no gate given"
-        ]
-        return "\n".join(lines + verdict)
+        lines += [f"file         {', '.join(f'{name} {size / 1e6:.2f} MB' for name, size in self.bytes.items())}"]
+        lines += [speed_line(speed) for speed in self.speed]
+        verdict = [f"FAILED       {failure}" for failure in self.failed]
+        return "\n".join([*lines, *(verdict or ["passed" if self.goals else "no goal given"])])
 
 
 def validate(
@@ -74,62 +68,56 @@ def validate(
     data: str,
     baseline: ModelSource | None = None,
     pruned: ModelSource | None = None,
-    max_drop: float | None = None,
-    max_error: float | None = None,
+    goals: Sequence[Goal] = (),
+    scale: Mapping[str, Any] | None = None,
     provider: str = "cpu",
 ) -> Verdict:
     """Judge an ONNX file.
 
     Args:
         path: the file.
-        data: as `cct.data.load_data` takes it; the file's own mean, std and size are used.
-        baseline: the unpruned model, for the accuracy to compare with.
+        data: as `cct.data.load_data` takes it.
+        baseline: the unpruned model, an ONNX file or anything that `load_model` reads, to compare with.
         pruned: the pruned weights, for a parity leg in torch.
-        max_drop: gate, points of accuracy against `baseline`.
-        max_error: gate, max|a - b| / max|b|.
+        goals: what the file must reach.
+        scale: mean, std and size as `load_data` takes them, where the file's own are not to be used.
         provider: "cpu" or "cuda".
 
     Raises:
         CctError: there can be no verdict, and why.
     """
-    from cct.baseline import baseline_accuracy
     from cct.checkpoint import load_model
     from cct.data import load_data
 
-    check_file(path)
+    if baseline is None and any(goal.relative for goal in goals):
+        raise CctError(f"goal {next(g for g in goals if g.relative)} needs --baseline: the model to compare with")
+    nodes = check_file(path)
     opened = session(path, provider=provider)
-    images = load_data(data, **_normalization(path, opened))
+    if not nodes and not any(name.startswith("cct.") for name in opened.get_modelmeta().custom_metadata_map):
+        raise CctError(f"{path} has no {NAME} and was not made by cct: give the file that compress or export wrote")
+    images = load_data(data, **{**_scale(path, opened), **(scale or {})})
     percent = {"compressed": accuracy(opened, images)}
-    if baseline is not None:
-        dense = load_model(baseline)
-        percent["baseline"] = baseline_accuracy(dense.module, images, dense.classes)
+    sizes = {"packed": path.stat().st_size}
+    speeds: list[Speed] = []
+    with tempfile.TemporaryDirectory() as folder:
+        dense: Path | None = None
+        if baseline is not None:
+            percent["baseline"], dense = _baseline(baseline, images, Path(folder) / "dense.onnx")
+            sizes["dense"] = dense.stat().st_size
+        if dense or any(goal.metric == "latency" for goal in goals):
+            speeds = measure(dense, path, provider)
     few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
     errors = parity(path, few, load_model(pruned).module if pruned is not None else None, provider)
-    drop = percent["baseline"] - percent["compressed"] if baseline is not None else None
     return Verdict(
         accuracy=percent,
         parity=errors,
         provider=PROVIDERS[provider],
         proven=proof(path, few, provider),
-        failed=failures(drop, list(errors.values()), max_drop, max_error),
-        gated=max_drop is not None or max_error is not None,
+        bytes=sizes,
+        speed=speeds,
+        goals=[str(goal) for goal in goals],
+        failed=failures(goals, measures(percent, errors, sizes, speeds)),
     )
-
-
-def _normalization(path: Path, opened: Any) -> dict[str, Any]:
-    """Mean, std and size that the file was made for, as `load_data` takes them."""
-    stated = opened.get_modelmeta().custom_metadata_map
-    found: dict[str, Any] = {}
-    for name in ("mean", "std"):
-        if f"cct.{name}" in stated:
-            try:
-                found[name] = [float(v) for v in stated[f"cct.{name}"].split()]
-            except ValueError as error:
-                raise CctError(f"{path}: cct.{name} is {stated[f'cct.{name}']!r}, not numbers") from error
-    height, width = opened.get_inputs()[0].shape[-2:]
-    if isinstance(height, int) and isinstance(width, int):
-        found["size"] = (height, width)
-    return found
 
 
 def check_file(path: Path) -> int:
@@ -144,11 +132,11 @@ def check_file(path: Path) -> int:
         outside = any(t.data_location == onnx.TensorProto.EXTERNAL for t in proto.graph.initializer)
         if not outside:
             onnx.checker.check_model(proto)
-    except Exception as error:  # protobuf and the checker raise many kinds
+            nodes = [n for n in ir.from_proto(proto).graph if (n.domain, n.op_type) == (DOMAIN, NAME)]
+    except Exception as error:  # protobuf, the checker and onnx_ir raise many kinds
         raise CctError(f"{path}: no valid ONNX model ({' '.join(str(error).split())[:200]})") from error
     if outside:
         raise CctError(f"{path}: keeps weights in other files: save it as one file")
-    nodes = [n for n in ir.from_proto(proto).graph if (n.domain, n.op_type) == (DOMAIN, NAME)]
     for node in nodes:
         read(node)
     return len(nodes)
@@ -166,101 +154,56 @@ def accuracy(opened: Any, data: Data, batch_size: int = 128) -> float:
     return 100 * right / total
 
 
-def run(opened: Any, images: Floats) -> Floats:
-    """First output of a session for images (N, C, H, W), in parts where the model fixes its batch size.
-
-    Raises:
-        CctError: the images do not have the model's shape.
-    """
-    first = opened.get_inputs()[0]
-    wanted = [d if isinstance(d, int) else None for d in first.shape]
-    if len(wanted) != 4 or any(w not in (None, s) for w, s in zip(wanted[1:], images.shape[1:], strict=True)):
-        raise CctError(f"the model takes images of {first.shape[1:]}, the data has {list(images.shape[1:])}")
-    return _in_parts(lambda part: opened.run(None, {first.name: part}), images, _batch(opened))
+def measure(dense: Path | None, packed: Path, provider: str = "cpu", rounds: int = 20) -> list[Speed]:
+    """Packed against dense in one run, with one thread and with as many as there are cores."""
+    models = {"packed": packed} if dense is None else {"dense": dense, "packed": packed}
+    speed = []
+    for threads in sorted({1, cores()}):
+        times = compare(models, threads=threads, provider=provider, rounds=rounds)
+        ours, other = times["packed"], times["dense"].median if dense else None
+        speed.append(Speed(threads, other, ours.median, ours.low, ours.high, ours.runs))
+    return speed
 
 
-def _batch(opened: Any) -> int | None:
-    """Images that the model takes at once, None for any number."""
-    size = opened.get_inputs()[0].shape[0]
-    return size if isinstance(size, int) else None
+def measures(
+    accuracy: Mapping[str, float], parity: Mapping[str, float], sizes: Mapping[str, int], speed: Sequence[Speed]
+) -> list[Measure]:
+    """The figures of a verdict or report as goals take them."""
+    dense = sizes["dense"] / 1e6 if "dense" in sizes else None
+    return [
+        Measure("accuracy", accuracy["compressed"], accuracy.get("baseline")),
+        Measure("size", sizes["packed"] / 1e6, dense),
+        *(Measure("parity", error, where=f"against {leg}") for leg, error in parity.items()),
+        *(Measure("latency", s.packed, s.dense, f"{s.threads} thread{'s' * (s.threads > 1)}") for s in speed),
+    ]
 
 
-def _in_parts(call: Callable[[Floats], Any], images: Floats, size: int | None) -> Floats:
-    """First output of `call` for all images, given `size` at a time; the last part is filled up with zeros."""
-    size = size or len(images)
-    answers = []
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        padded = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), part.dtype)])
-        answers.append(call(padded)[0][: len(part)])
-    return np.concatenate(answers)
+def _baseline(baseline: ModelSource, images: Data, path: Path) -> tuple[float, Path]:
+    """Accuracy of the baseline in percent, and its ONNX file: itself, or a dense export at `path`."""
+    from cct.baseline import baseline_accuracy
+    from cct.checkpoint import load_model
+    from cct.exporter import export
+
+    if baseline.path.suffix == ".onnx":
+        check_file(baseline.path)
+        return accuracy(session(baseline.path), images), baseline.path
+    loaded = load_model(baseline)
+    percent = baseline_accuracy(loaded.module, images, loaded.classes)
+    export(loaded.module, images.example(), path, pack=False)
+    return percent, path
 
 
-def parity(path: Path, images: Floats, module: torch.nn.Module | None, provider: str = "cpu") -> dict[str, float]:
-    """Relative error max|a - b| / max|b| of the library against each other way to run the model.
-
-    Args:
-        path: the ONNX file.
-        images: (N, C, H, W) float32; onnx.reference sees the first two.
-        module: the pruned torch module, for a leg of its own.
-        provider: where the library runs.
-    """
-    import torch
-
-    opened = session(path, provider=provider)
-    library = run(opened, images)
-    others = {"body": run(session(path, library=False), images)}
-    inlined = ReferenceEvaluator(inline_local_functions(onnx.load(path)))
-    others["onnx.reference"] = _in_parts(
-        lambda part: inlined.run(None, {str(inlined.input_names[0]): part}), images[:REFERENCE_IMAGES], _batch(opened)
-    )
-    if module is not None:
-        with torch.no_grad():
-            others["torch"] = module.eval()(torch.from_numpy(images)).numpy()
-    return {leg: _relative(library[: len(other)], other) for leg, other in others.items()}
-
-
-def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
-    """Number of PatternConv nodes that ONNX Runtime's profile shows running on `provider`.
-
-    0 on a platform that has no library: there the model runs as dense convolutions, as `cct.session` has said.
-
-    Raises:
-        LibraryError: one of them did not run there.
-    """
-    wanted = check_file(path)
-    if not supported():
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        options = ort.SessionOptions()
-        options.enable_profiling = True
-        options.profile_file_prefix = os.path.join(folder, "profile")
-        opened = session(path, provider=provider, options=options)
-        run(opened, images[:1])
-        events = json.loads(Path(opened.end_profiling()).read_text())
-    ran = {
-        e["args"]["node_index"]
-        for e in events
-        if e.get("cat") == "Node"
-        and e["args"].get("op_name") == NAME
-        and e["args"].get("provider") == PROVIDERS[provider]
-    }
-    if len(ran) != wanted:
-        raise LibraryError(f"{path}: {len(ran)} of {wanted} {NAME} nodes ran on {PROVIDERS[provider]}")
-    return wanted
-
-
-def failures(drop: float | None, errors: Sequence[float], max_drop: float | None, max_error: float | None) -> list[str]:
-    """The gates that failed, one line each. A drop that is not a number fails."""
-    failed = []
-    if max_drop is not None and drop is not None and not drop <= max_drop:
-        failed.append(f"accuracy dropped by {drop:.2f} points; at most {max_drop:g} allowed (--max-drop)")
-    worse = [error for error in errors if max_error is not None and not error <= max_error]
-    if worse:
-        failed.append(f"outputs differ by {worse[0]:.1e}; at most {max_error:g} allowed (--max-error)")
-    return failed
-
-
-def _relative(a: Floats, b: Floats) -> float:
-    scale = float(abs(b).max())
-    return float(abs(a - b).max()) / scale if scale else float(abs(a).max())
+def _scale(path: Path, opened: Any) -> dict[str, Any]:
+    """Mean, std and size that the file was made for, as `load_data` takes them."""
+    stated = opened.get_modelmeta().custom_metadata_map
+    found: dict[str, Any] = {}
+    for name in ("mean", "std"):
+        if f"cct.{name}" in stated:
+            try:
+                found[name] = [float(v) for v in stated[f"cct.{name}"].split()]
+            except ValueError as error:
+                raise CctError(f"{path}: cct.{name} is {stated[f'cct.{name}']!r}, not numbers") from error
+    height, width = opened.get_inputs()[0].shape[-2:]
+    if isinstance(height, int) and isinstance(width, int):
+        found["size"] = (height, width)
+    return found

@@ -10,6 +10,7 @@ from cct.recipe import Recipe
 
 def test_every_knob_survives_toml() -> None:
     recipe = Recipe(block=(8, 2), pool=((0, 1, 3, 4), (4, 5, 7, 8)), include=("a.*",), easing="lasso", lasso=1e-3)
+    recipe = replace(recipe, mean=(0.5,), std=(0.25,), size=(32, 48), goals=("accuracy:max-degradation=0.5",))
     assert Recipe.from_toml(recipe.to_toml()) == recipe
     assert Recipe.from_toml(Recipe().to_toml()) == Recipe()
     assert all(f"{field.name} = " in Recipe().to_toml() for field in fields(Recipe))
@@ -46,6 +47,17 @@ def test_every_knob_is_documented() -> None:
         ("block = [4, 1.5]", "each part must be a whole number"),
         ("block = 4", "block is 4: it must be a list"),
         ("epochs = -1", "epochs is -1: it must be 0 or more"),
+        ("seed = 9223372036854775808", "below 2^63"),
+        ("lasso = 1" + "0" * 400, "must be a finite number"),
+        ("std = [0.5, 0]", "std is (0.5, 0.0): it must be above 0"),
+        ("mean = [nan]", "each part must be a finite number"),
+        ("mean = 0.5", "mean is 0.5: it must be a list"),
+        ("size = [32]", "height and width"),
+        ("size = [32, 100000]", "height and width"),
+        ("weights = 'int8'", "choose one of float32, float16"),
+        ("activations = 'bfloat16'", "choose one of float32, float16"),
+        ("goals = ['accuracy']", "METRIC:KIND=LIMIT"),
+        ("goals = 'accuracy:threshold=1'", "must be a list"),
         ("epochs = 1.5", "epochs is 1.5: it must be a whole number"),
         ("nesterov = 1", "nesterov is 1: it must be true or false"),
         ("momentum = 1", "from 0 to below 1"),

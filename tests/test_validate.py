@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,8 @@ from cases import draw_packed, draw_values
 
 import cct
 from cct.errors import CctError, OperatorError
-from cct.validate import Verdict, check_file, failures, parity, proof, run
+from cct.parity import parity, proof, run
+from cct.validate import Verdict, check_file
 
 
 @pytest.fixture
@@ -52,18 +52,11 @@ def test_a_forged_operator_is_refused(case, tmp_path):
         check_file(tmp_path / "m.onnx")
 
 
-def test_gates():
-    assert failures(0.5, [1e-5], 0.5, 1e-4) == []
-    assert failures(0.6, [], 0.5, None) == ["accuracy dropped by 0.60 points; at most 0.5 allowed (--max-drop)"]
-    assert failures(None, [1e-3], 0.5, 1e-4) == ["outputs differ by 1.0e-03; at most 0.0001 allowed (--max-error)"]
-    assert len(failures(math.nan, [1e-7, math.nan], 0.5, 1e-4)) == 2
-
-
-def test_a_verdict_without_gates_is_none():
-    verdict = Verdict({"compressed": 90.0}, {"body": 1e3}, "CPUExecutionProvider", 0, [], gated=False)
+def test_a_verdict_without_goals_is_none():
+    verdict = Verdict({"compressed": 90.0}, {"body": 1e3}, "CPUExecutionProvider", 0, {"packed": 1000}, [], [], [])
     assert verdict.as_dict()["passed"] is None
-    assert verdict.to_text().endswith("no gate given")
-    assert replace(verdict, gated=True).as_dict()["passed"] is True
+    assert verdict.to_text().endswith("no goal given")
+    assert replace(verdict, goals=["size:threshold=1"]).as_dict()["passed"] is True
 
 
 def test_parity_of_a_model_that_takes_one_image_at_a_time(case, tmp_path):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from cct.commands.options import model_options
-from cct.commands.types import Block, Limit
+from cct.commands.options import file_options, goal_options, model_options, scale_options, type_options
+from cct.commands.types import Block
 from cct.errors import RecipeError
+from cct.goals import Goal
 from cct.source import ModelSource
 
 
@@ -20,22 +22,33 @@ from cct.source import ModelSource
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="model.onnx", show_default=True
 )
 @model_options
-@click.option("--data", required=True, help="digits, or a folder with train/CLASS/* and val/CLASS/*.")
+@click.option(
+    "--data", required=True, help="digits, a folder with train/CLASS/* and val/CLASS/*, an .npz, or module:function."
+)
+@scale_options
 @click.option(
     "--recipe", "recipe_name", help="A recipe by name (clicktrain-paper) or a TOML file; options override it."
+)
+@click.option(
+    "--save-recipe", type=click.Path(dir_okay=False, path_type=Path), help="Write every knob of this run as TOML."
 )
 @click.option(
     "--compression", type=float, help="Weights / kept weights over the prunable convolutions; 4 in the default recipe."
 )
 @click.option("--block", type=Block(), help="Output x input channels that share patterns; 4x1 in the default recipe.")
+@click.option("--include", multiple=True, metavar="LAYER", help="Prune it too, though it would stay dense: layer1.*")
+@click.option("--exclude", multiple=True, metavar="LAYER", help="Leave it dense; wins over --include.")
 @click.option("--epochs", type=click.IntRange(0), help="Passes over the images; 0 prunes without training.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.")
 @click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option(
     "--seed", type=int, help="Of order, crops and flips of the images: same seed, same file, on the same machine."
 )
+@type_options
+@file_options
+@goal_options
 @click.option("--threads", type=click.IntRange(1), help="Threads of the training.")
-@click.option("--max-drop", type=Limit(), help="Exit 1 if accuracy drops by more points; everything is still written.")
+@click.option("--dry-run", is_flag=True, help="Prune without training, judge the goals, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
 def compress(
@@ -45,17 +58,21 @@ def compress(
     output: Path,
     source: Callable[[Path], ModelSource],
     data: str,
+    scale: dict[str, Any],
     recipe_name: str | None,
+    save_recipe: Path | None,
+    portable: bool,
+    goals: tuple[Goal, ...],
     threads: int | None,
-    max_drop: float | None,
+    dry_run: bool,
     as_json: bool,
-    **knobs: float | tuple[int, int] | None,
+    **knobs: Any,
 ) -> None:
     """Prune MODEL by patterns while fine-tuning it, and write it as ONNX.
 
     MODEL is a checkpoint of cct, or a state_dict with --arch. The ONNX file takes normalized NCHW images. Beside it,
     and named after it, appear a .pt (the pruned weights, for the original class) and a .report.json. What an option
-    leaves open, the recipe says.
+    leaves open, the recipe says. A goal that is not reached exits 1; everything is written all the same.
     """
     import torch
 
@@ -70,9 +87,13 @@ def compress(
         base = Recipe.from_toml(_read(recipe_name))
     else:
         base = Recipe.named(recipe_name)
-    given = {name: value for name, value in knobs.items() if value is not None}
+    given = {name: value for name, value in knobs.items() if value not in (None, ())} | scale
+    if goals:
+        given["goals"] = tuple(map(str, goals))
     recipe = Recipe.from_values({**asdict(base), **given})
-    report = pipeline.compress(source(model), output, data=data, recipe=recipe, max_drop=max_drop)
+    report = pipeline.compress(
+        source(model), output, data=data, recipe=recipe, portable=portable, save_recipe=save_recipe, dry_run=dry_run
+    )
     click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
     for failure in report.failed if as_json else ():
         click.echo(f"FAILED {failure}", err=True)

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share: each decorator gives the command one argument made of several options."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
-from cct.commands.types import Argument
+from cct.commands.types import Argument, GoalText, Limit, Numbers, Size
+from cct.goals import Goal
 from cct.source import ModelSource
 
+Command = Callable[..., Any]
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+
+def model_options(command: Command) -> Command:
     """How to read a model; the command gets `source`, which makes a `ModelSource` of a path."""
 
     @click.option("--arch", help="What a state_dict is of: package.module:factory or ./file.py:factory.")
@@ -37,3 +40,76 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*arguments, source=source, **others)
 
     return with_source
+
+
+def scale_options(command: Command) -> Command:
+    """How images are normalized; the command gets `scale`: those of mean, std and size that were given."""
+
+    @click.option("--mean", type=Numbers(), help="Per channel, of pixels scaled to 0..1: 0.485,0.456,0.406.")
+    @click.option("--std", type=Numbers(), help="Likewise; the model's file is asked first, then ImageNet's are taken.")
+    @click.option("--size", type=Size(), help="Of the images in pixels: 224 or HEIGHTxWIDTH.")
+    @functools.wraps(command)
+    def with_scale(
+        *arguments: Any,
+        mean: tuple[float, ...] | None,
+        std: tuple[float, ...] | None,
+        size: tuple[int, int] | None,
+        **others: Any,
+    ) -> Any:
+        given = {"mean": mean, "std": std, "size": size}
+        return command(*arguments, scale={name: value for name, value in given.items() if value is not None}, **others)
+
+    return with_scale
+
+
+def goal_options(command: Command) -> Command:
+    """What the result must reach; the command gets `goals`."""
+
+    @click.option(
+        "--goal",
+        "texts",
+        type=GoalText(),
+        multiple=True,
+        metavar="METRIC:KIND=LIMIT",
+        help="Exit 1 if it is not reached: latency:percent-min-improvement=50, size:threshold=2, ...",
+    )
+    @click.option(
+        "--max-drop", type=Limit(), help="Short for --goal accuracy:max-degradation=POINTS.", metavar="POINTS"
+    )
+    @click.option("--max-error", type=Limit(), metavar="ERROR", help="Short for --goal parity:threshold.")
+    @functools.wraps(command)
+    def with_goals(
+        *arguments: Any, texts: tuple[Goal, ...], max_drop: float | None, max_error: float | None, **others: Any
+    ) -> Any:
+        goals = list(texts)
+        if max_drop is not None:
+            goals.append(Goal("accuracy", "max-degradation", max_drop))
+        if max_error is not None:
+            goals.append(Goal("parity", "threshold", max_error))
+        return command(*arguments, goals=tuple(goals), **others)
+
+    return with_goals
+
+
+def file_options(command: Command) -> Command:
+    """Which form the ONNX file takes, beside what the recipe says; the command gets `portable`."""
+
+    @click.option(
+        "--portable",
+        type=click.Choice(["inline"]),
+        help="inline: plain ONNX operators only, dense weights, for runtimes that know no functions.",
+    )
+    @functools.wraps(command)
+    def with_portable(*arguments: Any, portable: str | None, **others: Any) -> Any:
+        return command(*arguments, portable=portable is not None, **others)
+
+    return with_portable
+
+
+def type_options(command: Command) -> Command:
+    """In which types the file stores and computes."""
+    types = click.Choice(["float32", "float16"])
+    command = click.option("--activations", type=types, help="The network computes in; float16 takes weights along.")(
+        command
+    )
+    return click.option("--weights", type=types, help="Packed weights are stored in.")(command)

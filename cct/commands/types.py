@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+from cct.errors import RecipeError
+from cct.goals import Goal
+
 
 class Block(click.ParamType[tuple[int, int]]):
     """`4x1`: output x input channels that share patterns."""
@@ -63,3 +66,58 @@ class Argument(click.ParamType[tuple[str, Any]]):
             return name, ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return name, text
+
+
+class GoalText(click.ParamType[Goal]):
+    """`METRIC:KIND=LIMIT`, as `cct.goals` reads it."""
+
+    name = "goal"
+
+    def convert(self, value: str | Goal, param: click.Parameter | None, ctx: click.Context | None) -> Goal:
+        """Parse; says which part is wrong."""
+        if isinstance(value, Goal):
+            return value
+        try:
+            return Goal.parse(value)
+        except RecipeError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """`0.485,0.456,0.406`: finite numbers, one a channel."""
+
+    name = "NUMBER,..."
+
+    def convert(
+        self, value: str | tuple[float, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Parse; refuses NaN and infinity."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            numbers = (math.nan,)
+        if not all(math.isfinite(number) for number in numbers):
+            self.fail(f"{value!r} is no list of numbers: give one a channel, such as 0.485,0.456,0.406", param, ctx)
+        return numbers
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """`224` or `HEIGHTxWIDTH`, pixels."""
+
+    name = "PIXELS"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse; each side from 1 to 4096."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            sides = [int(part) for part in value.split("x")]
+        except ValueError:
+            sides = []
+        if len(sides) not in (1, 2) or not all(1 <= side <= 4096 for side in sides):
+            self.fail(f"{value!r} is no size: give 224 or HEIGHTxWIDTH, each from 1 to 4096", param, ctx)
+        return sides[0], sides[-1]

@@ -1,0 +1,127 @@
+"""Goals: what a result must reach, in one vocabulary for options and recipes.
+
+    METRIC:KIND=LIMIT     accuracy:max-degradation=0.5   latency:percent-min-improvement=50   parity:threshold=1e-4
+
+The kinds are those of Olive's metric goals. "Better" is higher for accuracy, lower for everything else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cct.errors import CctError, RecipeError
+
+UNITS = {"accuracy": "%", "latency": "ms", "size": "MB", "parity": ""}
+KINDS = ("threshold", "min-improvement", "percent-min-improvement", "max-degradation", "percent-max-degradation")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure that goals are held against.
+
+    Attributes:
+        metric: a key of `UNITS`.
+        value: of the compressed model.
+        baseline: of the unpruned model; None where there is none.
+        where: what the figure is for, such as "2 threads", if there are several of the metric.
+    """
+
+    metric: str
+    value: float
+    baseline: float | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal.
+
+    Attributes:
+        metric: a key of `UNITS`: accuracy in percent of the validation images, latency in ms an image (the median, at
+            every number of threads that is measured), size of the ONNX file in MB (10^6 bytes), parity as
+            max|a - b| / max|b| over the outputs (against every other way to run the model).
+        kind: one of `KINDS`. A threshold is the worst value allowed; improvement and degradation are against the
+            baseline, in the metric's unit or in percent of the baseline.
+        limit: a finite number.
+    """
+
+    metric: str
+    kind: str
+    limit: float
+
+    @classmethod
+    def parse(cls, text: str) -> Goal:
+        """Read METRIC:KIND=LIMIT.
+
+        Raises:
+            RecipeError: says which part is wrong and what is allowed.
+        """
+        metric, colon, rest = text.partition(":")
+        kind, equals, number = rest.partition("=")
+        if not colon or not equals:
+            raise RecipeError(f"goal {text!r}: write METRIC:KIND=LIMIT, such as accuracy:max-degradation=0.5")
+        if metric not in UNITS:
+            raise RecipeError(f"goal {text!r}: there is no metric {metric!r}; there is {', '.join(UNITS)}")
+        kinds = KINDS if metric != "parity" else KINDS[:1]  # an error has no baseline to compare with
+        if kind not in kinds:
+            raise RecipeError(f"goal {text!r}: {metric} has no {kind!r}; it has {', '.join(kinds)}")
+        try:
+            limit = float(number)
+        except ValueError:
+            limit = math.nan
+        if not math.isfinite(limit):
+            raise RecipeError(f"goal {text!r}: {number!r} is no number")
+        return cls(metric, kind, limit)
+
+    def __str__(self) -> str:
+        return f"{self.metric}:{self.kind}={self.limit:g}"
+
+    @property
+    def relative(self) -> bool:
+        """Whether it compares with the baseline."""
+        return self.kind != "threshold"
+
+    def failure(self, measure: Measure) -> str | None:
+        """Why `measure` does not reach the goal, in one line; None if it does. What is not a number fails."""
+        reached = measure.value if self.kind == "threshold" else self._change(measure)
+        at_least = self.kind.endswith("improvement") or (self.kind == "threshold" and self.metric == "accuracy")
+        if (reached >= self.limit) if at_least else (reached <= self.limit):
+            return None
+        unit = f" {UNITS[self.metric]}".rstrip()
+        figures = f"{self.metric} is {measure.value:.4g}{unit}"
+        if self.relative:
+            figures += f", the baseline's {measure.baseline:.4g}{unit}"
+        return f"{self}: {figures}{f' ({measure.where})' if measure.where else ''}"
+
+    def _change(self, measure: Measure) -> float:
+        """Improvement or degradation, whichever the kind asks for."""
+        if measure.baseline is None:
+            return math.nan
+        better = measure.value - measure.baseline
+        if self.metric != "accuracy":
+            better = -better
+        change = better if self.kind.endswith("improvement") else -better
+        if self.kind.startswith("percent"):
+            return 100 * change / measure.baseline if measure.baseline else math.nan
+        return change
+
+
+def failures(goals: Iterable[Goal], measures: Sequence[Measure]) -> list[str]:
+    """The goals that are not reached, one line each, told by the first measure that misses.
+
+    Raises:
+        CctError: there is nothing to hold a goal against, so there can be no verdict.
+    """
+    failed = []
+    for goal in goals:
+        own = [m for m in measures if m.metric == goal.metric]
+        if not own:
+            raise CctError(f"goal {goal}: no {goal.metric} was measured")
+        if goal.relative and any(m.baseline is None for m in own):
+            raise CctError(f"goal {goal} needs --baseline: there is nothing to compare with")
+        first = next((line for line in map(goal.failure, own) if line), None)
+        if first:
+            failed.append(first)
+    return failed
