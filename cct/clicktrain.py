@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cct.errors import CctError, RecipeError, UnsupportedModel
+from cct.errors import CctError, RecipeError, StateError, UnsupportedModel
 from cct.passes.importance import magnitude, taylor
 from cct.passes.lasso import lasso
 from cct.passes.plan_masks import Plan, plan_masks
 from cct.passes.prunable import prunable
+from cct.plan_state import is_plain, read_plan, write_plan
 from cct.recipe import Recipe
 
 _RAMP_STAGES = 64  # times that the ramp takes blocks away
+_MOST_STEPS = 2**53  # that a float counts exactly
 _TOLERANCE = 0.01  # of the compression that was asked for
 
 
@@ -96,6 +100,8 @@ class ClickTrain:
                     f'importance "taylor" needs {self._choose_step} training steps, the run has {total_steps}: '
                     "train longer, or use magnitude"
                 )
+        self._groups = {name: self._convolutions[name].groups for name in self._weights}
+        self._stride = max(1, (self._cut_step - self._choose_step) // _RAMP_STAGES)
         if self._choose_step == 0:
             self._choose()
 
@@ -152,12 +158,59 @@ class ClickTrain:
         if self.plan is None:
             if self.recipe.importance == "taylor":
                 raise CctError("finish() came before the patterns were chosen: call step() after each optimizer step")
+            self._done = self._choose_step
             self._choose()
         if not self.cut:
             self._done = self._cut_step
             if self.recipe.easing == "ramp":
                 self._thin_out()
         self._apply()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a later `ClickTrain` needs to go on from here: tensors on the CPU, numbers, text, lists and dicts.
+
+        Save it with the weights, the optimizer and the random generators; `weights_only=True` is enough to load it.
+        """
+        state: dict[str, Any] = {"done": self._done, "cut_step": self._cut_step, "scores": {}, "plan": None}
+        if self._weights and self.recipe.importance == "taylor":
+            state["scores"] = {name: score.cpu().clone() for name, score in self._scores.items()}
+        if self.plan is not None:
+            state["plan"] = write_plan(self.plan, self._patterns, self._kept)
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken; the steps that follow are those of the run without interruption.
+
+        Make the `ClickTrain` of the same network, recipe and total_steps first, and load the network's weights
+        afterwards: making it may prune.
+
+        Args:
+            state: what `state_dict` returned. A file's is safe to give: every value is checked before use.
+
+        Raises:
+            StateError: the state is damaged, or of another network, recipe or total_steps; nothing has changed.
+        """
+        if not isinstance(state, Mapping) or set(state) != {"done", "cut_step", "scores", "plan"}:
+            raise StateError("the state can't be continued: it is none of ClickTrain")
+        done, scores = state["done"], state["scores"]
+        if type(state["cut_step"]) is not int or state["cut_step"] != self._cut_step:
+            raise StateError("the state can't be continued: it is of a run with other total_steps or another recipe")
+        chosen = bool(self._weights) and type(done) is int and done >= self._choose_step
+        if type(done) is not int or not 0 <= done <= _MOST_STEPS or (state["plan"] is not None) != chosen:
+            raise StateError(f"the state can't be continued: its plan and its {done!r} steps don't fit")
+        wanted = self._scores if self._weights and self.recipe.importance == "taylor" else {}
+        if not isinstance(scores, dict) or list(scores) != list(wanted):
+            raise StateError("the state can't be continued: its importances are of other layers")
+        for name, score in wanted.items():
+            if not is_plain(scores[name], score.dtype, score.shape):
+                raise StateError(f"the state can't be continued: the importance of {name} has another shape or type")
+        if chosen:
+            plan, patterns, self._kept = read_plan(state["plan"], self._weights, self._groups, self.recipe)
+            self._decide(plan, patterns)
+            self._masks = self._masks_of(plan, self._kept)
+        for name, score in wanted.items():
+            score.copy_(scores[name])
+        self._done = done
 
     def summary(self) -> list[LayerSummary]:
         """One row per convolution, in the network's order."""
@@ -192,21 +245,22 @@ class ClickTrain:
 
     def _choose(self) -> None:
         """Plan pool and blocks, and begin what the recipe's easing says."""
-        groups = {name: self._convolutions[name].groups for name in self._weights}
         scores = self._importance()
-        self.plan = plan_masks(scores, groups, self.recipe)
-        self._patterns = self.plan.patterns(scores)
-        self._share = self._total / self.recipe.compression / self.plan.size(self._patterns)
-        self._keep(scores, 1.0)
-        self._whole = self._masks  # by patterns alone, for the lasso
+        plan = plan_masks(scores, self._groups, self.recipe)
+        self._decide(plan, plan.patterns(scores))
         self._keep(scores, self._share)
         self._check()
-        self._choose_step = self._done
-        self._stride = max(1, (self._cut_step - self._choose_step) // _RAMP_STAGES)
         if self.recipe.easing == "ramp":
             self._thin_out()
         elif self.cut:
             self._apply()
+
+    def _decide(self, plan: Plan, patterns: dict[str, Tensor]) -> None:
+        """Take over what is decided once."""
+        self.plan, self._patterns = plan, patterns
+        self._share = self._total / self.recipe.compression / plan.size(patterns)
+        every = {name: pattern.new_ones(pattern.shape[:2], dtype=torch.bool) for name, pattern in patterns.items()}
+        self._whole = self._masks_of(plan, every)  # by patterns alone, for the lasso
 
     def _importance(self) -> dict[str, Tensor]:
         """(O, C/group, kh*kw) per layer; magnitude as of now, gradients as collected."""
@@ -218,8 +272,16 @@ class ClickTrain:
         """Let a share of the weights that the patterns keep stay, in the blocks that matter most."""
         assert self.plan is not None
         budget = round(share * self.plan.size(self._patterns))
-        masks = self.plan.masks(self._patterns, self.plan.connectivity(scores, self._patterns, budget, self.recipe))
-        self._masks = [_like(weight, masks[name]) for name, weight in self._weights.items()]
+        self._kept = self.plan.connectivity(scores, self._patterns, budget, self.recipe)
+        self._masks = self._masks_of(self.plan, self._kept)
+
+    def _masks_of(self, plan: Plan, kept: dict[str, Tensor]) -> list[Tensor]:
+        """1 where a weight stays, in the shape and memory format of each weight."""
+        masks = plan.masks(self._patterns, kept)
+        return [
+            torch.empty_like(weight, requires_grad=False).copy_(masks[name].view_as(weight))
+            for name, weight in self._weights.items()
+        ]
 
     def _thin_out(self) -> None:
         """Take away the blocks for which the cubic ramp has no more room (Zhu & Gupta 2018)."""
@@ -243,8 +305,3 @@ class ClickTrain:
             f"compression {asked:g} cannot be reached with blocks of {height}x{width}, which come to "
             f"{self.compression:.3g}: ask for that, or take smaller blocks"
         )
-
-
-def _like(weight: Tensor, mask: Tensor) -> Tensor:
-    """The mask in the weight's shape and memory format."""
-    return torch.empty_like(weight, requires_grad=False).copy_(mask.view_as(weight))

@@ -3,6 +3,7 @@
 * CctError
   x CheckpointError    the file is no model that we can read
   x DataError          the images or labels cannot be used
+  x StateError         the saved state of a training is damaged, or another run's
   x RecipeError        a knob has a name or value that does not exist
   x UnsupportedModel   a layer or shape that we do not compress; says which
   x OperatorError      a PatternConv that breaks its specification
@@ -20,6 +21,10 @@ class CheckpointError(CctError):
 
 class DataError(CctError):
     """The images or labels cannot be used."""
+
+
+class StateError(CctError):
+    """The saved state of a training is damaged, or another run's."""
 
 
 class RecipeError(CctError):

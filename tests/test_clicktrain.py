@@ -1,4 +1,6 @@
+import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch.nn import functional as F
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from cct.clicktrain import ClickTrain
-from cct.errors import CctError, RecipeError, UnsupportedModel
+from cct.errors import CctError, RecipeError, StateError, UnsupportedModel
 from cct.models import MODELS
 from cct.passes.choose_pool import ALL_PATTERNS
 from cct.recipe import Recipe
@@ -236,3 +238,147 @@ def test_misuse_of_the_loop_is_named() -> None:
         pruner.step()
     with pytest.raises(CctError, match=r"finish\(\) came before the patterns were chosen"):
         ClickTrain(small(), recipe, 10).finish()
+
+
+STATES = {
+    "ramp": Recipe(compression=4, cut_at=0.5),
+    "chosen later": Recipe(compression=3, block=(2, 2), choose_at=0.2, cut_at=0.6, pool_size=8),
+    "normalized": Recipe(compression=3, block=(1, 1), connectivity="normalized", cut_at=0.7),
+    "lasso": Recipe(compression=3, block=(1, 1), easing="lasso", lasso=0.02, cut_at=0.7),
+    "taylor": Recipe(compression=2, importance="taylor", importance_batches=3, choose_at=0.2, cut_at=0.8),
+    "kernels": Recipe(compression=1.5, block=(1, 1)),
+    "dense": Recipe(compression=1),
+}
+STEPS = 12
+
+
+class Loop:
+    """A user's own loop, all of which can be saved after any step."""
+
+    def __init__(self, recipe: Recipe, channels_last: bool) -> None:
+        self.module = small()
+        self.pruner = ClickTrain(self.module, recipe, STEPS)
+        self.module.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+        self.optimizer = torch.optim.SGD(self.module.parameters(), 0.02, momentum=0.9, weight_decay=1e-4)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            x = torch.randn(8, 3, 8, 8, generator=self.generator)
+            loss = F.cross_entropy(self.module(x), torch.randint(4, (8,), generator=self.generator))
+            (loss + self.pruner.penalty()).backward()
+            self.optimizer.step()
+            self.pruner.step()
+            self.optimizer.zero_grad()
+
+    def save(self) -> bytes:
+        file = io.BytesIO()
+        parts = self.module, self.optimizer, self.pruner
+        torch.save([*(part.state_dict() for part in parts), self.generator.get_state()], file)
+        return file.getvalue()
+
+    def load(self, saved: bytes) -> None:
+        module, optimizer, pruner, generator = torch.load(io.BytesIO(saved), weights_only=True)
+        self.module.load_state_dict(module)
+        self.optimizer.load_state_dict(optimizer)
+        self.pruner.load_state_dict(pruner)
+        self.generator.set_state(generator)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("recipe", STATES.values(), ids=STATES)
+def test_a_run_cut_in_two_at_any_step_is_the_run(recipe: Recipe, channels_last: bool) -> None:
+    whole = Loop(recipe, channels_last)
+    saved = [whole.save()]
+    for _ in range(STEPS):
+        whole.run(1)
+        saved.append(whole.save())
+    whole.pruner.finish()
+    for step, state in enumerate(saved):
+        second = Loop(recipe, channels_last)
+        second.load(state)
+        second.run(STEPS - step)
+        second.pruner.finish()
+        pairs = zip(whole.module.state_dict().values(), second.module.state_dict().values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs), step
+        assert second.pruner.summary() == whole.pruner.summary()
+
+
+def test_a_finished_run_can_be_loaded() -> None:
+    recipe = STATES["ramp"]
+    first, second = ClickTrain(small(), recipe, STEPS), ClickTrain(small(), recipe, STEPS)
+    first.finish()
+    second.load_state_dict(first.state_dict())
+    assert second.cut
+    assert second.summary() == first.summary()
+
+
+def _set(*keys: Any, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(state: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            state = state[key]
+        state[keys[-1]] = value
+
+    return change
+
+
+LAYER = ("plan", "layers", "b")  # weight (12, 12, 3, 3) in 2 groups, block 4x1
+FORGED = {
+    "no state": (lambda s: s.clear(), "none of ClickTrain"),
+    "more": (_set("more", value=1), "none of ClickTrain"),
+    "negative": (_set("done", value=-1), "steps don't fit"),
+    "too many": (_set("done", value=10**400), "steps don't fit"),
+    "no number": (_set("done", value=True), "steps don't fit"),
+    "no plan": (_set("plan", value=None), "steps don't fit"),
+    "other run": (_set("cut_step", value=4), "other total_steps"),
+    "step of a kind": (_set("cut_step", value=torch.zeros(2)), "other total_steps"),
+    "scores": (_set("scores", value={"a": torch.zeros(1)}), "other layers"),
+    "plan of a kind": (_set("plan", value=[1]), "two parts"),
+    "layers": (lambda s: s["plan"]["layers"].pop("b"), "other layers"),
+    "layer": (_set(*LAYER, value=3), "parts of a layer"),
+    "layer's parts": (lambda s: s["plan"]["layers"]["b"].pop("row"), "parts of a layer"),
+    "pool": (_set("plan", "pool", value=7), "no list"),
+    "pattern": (_set("plan", "pool", value=[[0, 1, 2, 9]]), "ascending positions"),
+    "descending": (_set("plan", "pool", value=[[3, 2, 1, 0]]), "ascending positions"),
+    "short pattern": (_set("plan", "pool", value=[[0, 1, 2]]), "ascending positions"),
+    "pattern twice": (_set("plan", "pool", value=[[0, 1, 2, 3]] * 2), "twice"),
+    "empty pool": (_set("plan", "pool", value=[]), "not in the pool"),
+    "other pool": (_set("plan", "pool", value=[[0, 1, 2, 3]]), "not in the pool"),
+    "mean": (_set(*LAYER, "mean", value=float("nan")), "mean of b"),
+    "row type": (_set(*LAYER, "row", value=torch.zeros(12)), "row of b is no int64"),
+    "row length": (_set(*LAYER, "row", value=torch.zeros(9, dtype=torch.int64)), "row of b is no int64"),
+    "row sparse": (_set(*LAYER, "row", value=torch.zeros(12, dtype=torch.int64).to_sparse()), "row of b is no int64"),
+    "row out of range": (_set(*LAYER, "row", value=torch.full((12,), 10**12)), "no valid rows"),
+    "negative row": (_set(*LAYER, "row", value=torch.arange(-1, 11)), "no valid rows"),
+    "unused row": (_set(*LAYER, "row", value=torch.tensor([0] * 3 + [1] * 3 + [2] * 3 + [4] * 3)), "no valid rows"),
+    "large block": (_set(*LAYER, "row", value=torch.zeros(12, dtype=torch.int64)), "no valid rows"),
+    "column": (_set(*LAYER, "column", value=torch.zeros(12, dtype=torch.int64)), "no valid columns"),
+    "crossing": (_set(*LAYER, "row", value=torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 3])), "crosses a group"),
+    "patterns": (_set(*LAYER, "patterns", value=torch.ones(1, dtype=torch.bool)), "patterns of b"),
+    "whole kernels": (lambda s: s["plan"]["layers"]["b"]["patterns"].fill_(True), "not in the pool"),
+    "unpatterned": (_set(*LAYER, "patterned", value=False), "should have none"),
+    "patterned what": (_set(*LAYER, "patterned", value=2), "whether it has patterns"),
+    "patterned 1x1": (_set("plan", "layers", "c", "patterned", value=True), "no 3x3 kernels"),
+    "kept": (_set(*LAYER, "kept", value=torch.ones(3, 3)), "kept of b"),
+    "nothing kept": (lambda s: s["plan"]["layers"]["b"]["kept"].fill_(False), "keeps nothing"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_a_forged_state_is_refused_and_changes_nothing(case: str) -> None:
+    forge, message = FORGED[case]
+    pruner = ClickTrain(small(), Recipe(compression=4), STEPS)
+    state, before = pruner.state_dict(), pruner.summary()
+    forge(state)
+    with pytest.raises(StateError, match=message) as caught:
+        pruner.load_state_dict(state)
+    assert "\n" not in str(caught.value)
+    assert pruner.summary() == before
+
+
+def test_a_forged_importance_is_refused() -> None:
+    recipe = STATES["taylor"]
+    state = ClickTrain(small(), recipe, STEPS).state_dict()
+    state["scores"]["a"] = torch.zeros(1)
+    with pytest.raises(StateError, match="importance of a has another shape"):
+        ClickTrain(small(), recipe, STEPS).load_state_dict(state)
