@@ -208,7 +208,10 @@ def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
         for name, value in zip(CONSTANTS, node.inputs[1:], strict=False):
             if value is None or value.const_value is None:
                 raise OperatorError(f"input {name} must be a constant initializer")
-            arrays[name] = value.const_value.numpy()
+            try:
+                arrays[name] = value.const_value.numpy()
+            except Exception as error:  # onnx_ir raises many kinds
+                raise OperatorError(f"input {name} does not hold what its type and shape say") from error
         bias = arrays.pop("B")
         packed = Packed(
             **arrays,
@@ -229,12 +232,25 @@ def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
         for name, dtype in dtypes.items():
             if arrays[name].dtype != dtype:
                 raise OperatorError(f"{name} is {arrays[name].dtype}; must be {np.dtype(dtype)}")
+        _check_types(packed.W, bias, [value for value in (node.inputs[0], *node.inputs[8:]) if value is not None])
         check(packed)
         if bias.shape != (packed.out_channels,):
             raise OperatorError(f"B {bias.shape}: must be ({packed.out_channels},)")
     except OperatorError as error:
         raise OperatorError(f"{NAME} {node.name!r}: {error}") from error
     return packed, bias
+
+
+def _check_types(weight: NDArray[Any], bias: NDArray[Any], images: list[ir.Value]) -> None:
+    """T of B, X and Z is float32 or float16; TW of W likewise, and not wider."""
+    for name, array in (("W", weight), ("B", bias)):
+        if array.dtype not in (np.float32, np.float16):
+            raise OperatorError(f"{name} is {array.dtype}; must be float32 or float16")
+    if weight.dtype.itemsize > bias.dtype.itemsize:
+        raise OperatorError(f"W is {weight.dtype}, wider than B, which is {bias.dtype}")
+    for value in images:
+        if value.dtype is not None and value.dtype.numpy() != bias.dtype:
+            raise OperatorError(f"{value.name} is {value.dtype.name} and B {bias.dtype}; must be one type")
 
 
 def reference(
@@ -249,7 +265,7 @@ def reference(
     clip_min: float = -math.inf,
     clip_max: float = math.inf,
 ) -> NDArray[np.float64]:
-    """What PatternConv means, in float64.
+    """What PatternConv means, in float64, of values of any type.
 
     Args:
         x: (N, C, H, W).

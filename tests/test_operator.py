@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxruntime
 import pytest
-from cases import EPS, cases, draw_packed, draw_values
+from cases import EPS, TYPES, cases, draw_packed, draw_values
 from hypothesis import HealthCheck, given, settings
 from onnx.inliner import inline_local_functions
 from onnx.reference import ReferenceEvaluator
@@ -35,24 +36,28 @@ def in_onnx_reference(case):
 
 
 LEGS = {"body": in_body, "library": in_library, "onnx.reference": in_onnx_reference}
+every_type = pytest.mark.parametrize("types", TYPES)
 
 
 def agree(case, leg, factor=8 * EPS):
     got = LEGS[leg](case)
     expected = case.expected()
     assert got.shape == expected.shape
-    assert got.dtype == np.float32
+    assert got.dtype == case.x.dtype
     assert (abs(got - expected) <= case.bound(factor)).all()
 
 
 @pytest.mark.parametrize("leg", LEGS)
-def test_every_case_agrees(leg):
+@every_type
+def test_every_case_agrees(leg, types):
     slow = leg == "onnx.reference"
+    if slow and types == "float16":
+        pytest.skip("onnx.reference sums in float16")
 
-    @settings(max_examples=40 if slow else 150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30 if slow else 80, deadline=None, suppress_health_check=list(HealthCheck))
     @given(cases(max_size=8 if slow else 24))
     def check(case):
-        agree(case, leg)
+        agree(case.cast(types), leg)
 
     check()
 
@@ -108,13 +113,33 @@ def test_eight_threads_on_one_session_agree_with_one():
 
 
 @pytest.mark.parametrize("variant", operator.VARIANTS)
-def test_every_body_passes_the_checker(variant):
+@every_type
+def test_every_body_passes_the_checker(variant, types):
     rng = np.random.default_rng(0)
     packed = draw_packed(rng, out_channels=5, in_channels=3)
     act, _, add = variant.partition("_")
-    case = draw_values(rng, packed, (1, 3, 6, 6), SAME, act, residual=bool(add))
+    case = draw_values(rng, packed, (1, 3, 6, 6), SAME, act, residual=bool(add)).cast(types)
     onnx.checker.check_model(case.model(), full_check=True)
     agree(case, "body")
+
+
+@pytest.mark.parametrize("variant", operator.VARIANTS)
+def test_float16_weights_leave_the_same_dense_convolution(variant, tmp_path):
+    """The body folds to the nodes that it folds to with float32 weights."""
+    rng = np.random.default_rng(0)
+    packed = draw_packed(rng, out_channels=16, in_channels=16)
+    act, _, add = variant.partition("_")
+    case = draw_values(rng, packed, (1, 16, 12, 12), SAME, act, residual=bool(add))
+    operators = {}
+    for types in ("float32", "float16 weights"):
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+        options.log_severity_level = 3
+        cct.session(case.cast(types).model().SerializeToString(), library=False, options=options)
+        nodes = onnx.load(options.optimized_model_filepath).graph.node
+        operators[types] = [node.op_type for node in nodes]
+    assert operators["float16 weights"] == operators["float32"]
+    assert set(operators["float32"]) <= {"Conv", "ReorderInput", "ReorderOutput", "Add", "Relu", "Clip"}
 
 
 def test_the_activation_follows_from_the_clip():
@@ -135,7 +160,16 @@ FAULTS = {
     "inputs": (lambda n: n.resize_inputs(7), "7 inputs"),
     "no constant": (lambda n: n.replace_input_with(1, n.inputs[0]), "W must be a constant"),
     "bias": (lambda n: n.replace_input_with(7, n.inputs[1]), "B"),
+    "weights": (lambda n: cast(n, "W", np.float64), "W is float64; must be float32 or float16"),
+    "wider weights": (lambda n: cast(n, "B", np.float16), "W is float32, wider than B, which is float16"),
+    "image": (lambda n: setattr(n.inputs[0], "dtype", ir.DataType.FLOAT16), "X is FLOAT16 and B float32"),
 }
+
+
+def cast(node, name, dtype):
+    """Give a constant another type."""
+    value = node.inputs[1 + operator.CONSTANTS.index(name)]
+    value.const_value = ir.tensor(value.const_value.numpy().astype(dtype))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -136,11 +136,11 @@ class PatternConv:
     def __init__(self, arguments: Arguments, isa: str | None = None):
         error = ctypes.create_string_buffer(512)
         struct = arguments.struct()
-        self._type = np.dtype(next(name for name, number in ELEMENT_TYPES.items() if number == struct.type))
         name = isa.encode() if isa is not None else None
         self._handle = LIBRARY.cct_pattern_conv_create(ctypes.byref(struct), name, error, len(error))
         if not self._handle:
             raise SeamError(error.value.decode())
+        self._type = np.dtype(next(name for name, number in ELEMENT_TYPES.items() if number == struct.type))
 
     def __del__(self) -> None:
         LIBRARY.cct_pattern_conv_destroy(self._handle)

@@ -24,6 +24,7 @@ SLOTS = {
     "CreateTensorTypeAndShapeInfo": 57,
     "SetTensorElementType": 58,
     "SetDimensions": 59,
+    "GetTensorElementType": 60,
     "GetDimensionsCount": 61,
     "GetDimensions": 62,
     "GetSymbolicDimensions": 63,

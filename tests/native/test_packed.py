@@ -129,6 +129,9 @@ FAULTS = {
     "pattern that does not ascend": (attribute(pool=[0, 1, 4, 4]), "pool[3] = 4 after 4"),
     "clip_min above clip_max": (attribute(clip_min=2, clip_max=1), "clip_min = 2 is not at most clip_max = 1"),
     "clip of NaN": (attribute(clip_max=math.nan), "clip_max = nan"),
+    "unknown type": (attribute(type=11), "X has element type 11, not 1 (float32) or 10 (float16)"),
+    "unknown weight type": (attribute(weight_type=0), "W has element type 0"),
+    "weights wider than X": (attribute(type=10, weight_type=1), "W is float32, wider than X, which is float16"),
     "W of rank 2": (array("W", lambda w: w[0]), "W has rank 2, not 3"),
     "W of other entries": (array("W", lambda w: w[:, 1:]), "W has shape ("),
     "W of other bo": (array("W", lambda w: w[:, :, 1:]), "W has shape ("),
@@ -161,6 +164,13 @@ FAULTS = {
 
 def test_the_convolution_that_the_faults_spoil_is_accepted():
     assert PatternConv(small()).prepare((1, 6, 9, 9))[0] == (1, 10, 7, 7)
+
+
+@pytest.mark.parametrize("name", ["order", "in_order"])
+def test_float16_weights_on_padding_are_refused(name):
+    change = weight_on_padding(name)
+    with pytest.raises(SeamError, match=f"= 1 is on the padding of {name}"):
+        PatternConv(array("W", lambda w: w.astype(np.float16))(change(small())))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

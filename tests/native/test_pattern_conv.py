@@ -9,27 +9,30 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cases import EPS, cases, draw_packed, draw_values
+from cases import EPS, TYPES, cases, draw_packed, draw_values
 from hypothesis import HealthCheck, given, settings
 from native.seam import SUPPORTED, Arguments, PatternConv, SeamError, run
 
 SAME = {"pads": (1, 1, 1, 1)}
 rows = pytest.mark.parametrize("isa", SUPPORTED)
+every_type = pytest.mark.parametrize("types", TYPES)
 
 
 def agree(case, isa, threads=1, factor=8 * EPS):
     got = run(isa, case.x, case.packed, bias=case.bias, z=case.z, threads=threads, **case.geometry, **case.clip)
     expected = case.expected()
     assert got.shape == expected.shape
+    assert got.dtype == case.x.dtype
     assert (abs(got - expected) <= case.bound(factor)).all()
 
 
 @rows
-def test_every_case_agrees(isa):
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@every_type
+def test_every_case_agrees(isa, types):
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(cases())
     def check(case):
-        agree(case, isa)
+        agree(case.cast(types), isa)
 
     check()
 
@@ -45,11 +48,12 @@ def test_image_sizes_agree(isa, size, stride):
 
 
 @rows
+@every_type
 @pytest.mark.parametrize("shape", [(1, 40, 90, 90), (9, 40, 30, 30), (12, 8, 5, 5), (3, 160, 20, 20)])
-def test_images_that_are_cut_into_bands_agree(isa, shape):
+def test_images_that_are_cut_into_bands_agree(isa, shape, types):
     rng = np.random.default_rng(0)
     packed = draw_packed(rng, out_channels=9, in_channels=shape[1], keep=0.4)
-    agree(draw_values(rng, packed, shape, SAME, "relu", residual=True), isa, threads=4)
+    agree(draw_values(rng, packed, shape, SAME, "relu", residual=True).cast(types), isa, threads=4)
 
 
 @rows
@@ -95,14 +99,15 @@ def test_groups_agree(isa, group):
 
 
 @rows
+@every_type
 @pytest.mark.parametrize("values", ["constant", "positive"])
-def test_values_whose_errors_add_up_agree(isa, values):
+def test_values_whose_errors_add_up_agree(isa, values, types):
     rng = np.random.default_rng(0)
     packed = draw_packed(rng, out_channels=16, in_channels=64, keep=0.6)
     case = draw_values(rng, packed, (1, 64, 13, 13), SAME)
     for array in (case.x, packed.W, case.bias):
         array[...] = np.where(array != 0, 0.1, 0) if values == "constant" else abs(array)
-    agree(case, isa, factor=case.products * 2.0**-24)
+    agree(case.cast(types), isa, factor=case.products * 2.0**-24)
 
 
 @rows
@@ -125,15 +130,76 @@ def test_no_images_give_no_output(isa, size):
 
 
 @rows
-def test_any_number_of_threads_gives_the_same_bits(isa):
+@every_type
+def test_any_number_of_threads_gives_the_same_bits(isa, types):
     rng = np.random.default_rng(0)
     packed = draw_packed(rng, out_channels=22, in_channels=40)
-    arguments = Arguments.of(packed, rng.standard_normal(22).astype(np.float32), **SAME)
-    conv = PatternConv(arguments, isa)
     for shape in ((1, 40, 14, 14), (2, 40, 80, 61)):
-        x = rng.standard_normal(shape).astype(np.float32)
-        alone = conv.run(x, threads=0)
-        assert all(np.array_equal(conv.run(x, threads=n), alone) for n in (1, 2, 7))
+        case = draw_values(rng, packed, shape, SAME, residual=True).cast(types)
+        conv = PatternConv(Arguments.of(case.packed, case.bias, **SAME), isa)
+        alone = conv.run(case.x, case.z, threads=0)
+        assert all(np.array_equal(conv.run(case.x, case.z, threads=n), alone) for n in (1, 2, 7))
+
+
+def identity(dtype):
+    """A PatternConv of one channel that passes X on."""
+    packed = draw_packed(
+        np.random.default_rng(0), out_channels=1, in_channels=1, kernel=(1, 1), entries=1, block=(1, 1), keep=1
+    )
+    return replace(packed, W=np.ones_like(packed.W, dtype))
+
+
+EVERY_FLOAT16 = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+
+
+@rows
+def test_every_float16_passes_unchanged(isa):
+    x = EVERY_FLOAT16.reshape(1, 1, 256, 256)
+    got = run(isa, x, identity(np.float16), bias=np.full(1, -0.0, np.float16))
+    np.testing.assert_array_equal(got, x)
+    assert (np.signbit(got) == np.signbit(x))[~np.isnan(x)].all()
+
+
+@rows
+def test_float16_weights_and_biases_are_every_float16(isa):
+    """One channel each: W * 1, and B alone; those that are not finite make no difference."""
+    half = EVERY_FLOAT16[:4096:3], EVERY_FLOAT16[-4096::3]  # subnormal and small, NaN and infinite
+    values = np.concatenate([*half, EVERY_FLOAT16[::97]])
+    channels = len(values)
+    order = np.arange(channels, dtype=np.int32)
+    packed = replace(
+        identity(np.float16),
+        W=values.reshape(-1, 1, 1),
+        filters=order,
+        channels=order * 0,
+        patterns=np.zeros(channels, np.uint8),
+        order=order,
+        out_channels=channels,
+    )
+    x = np.ones((1, 1, 2, 3), np.float16)
+    got = run(isa, x, packed, bias=np.full(channels, -0.0, np.float16))
+    np.testing.assert_array_equal(got, np.broadcast_to(values[None, :, None, None], got.shape))
+    got = run(isa, x * 0, replace(packed, W=np.ones_like(packed.W)), bias=values)
+    np.testing.assert_array_equal(got, np.broadcast_to(values[None, :, None, None], got.shape))
+
+
+@rows
+@pytest.mark.parametrize("operation", ["add", "multiply"])
+def test_float16_results_are_rounded_to_nearest_even(isa, operation):
+    """Against numpy: ties, subnormal numbers, what overflows to infinity, NaN."""
+    rng = np.random.default_rng(0)
+    x = EVERY_FLOAT16.reshape(1, 1, 256, 256)
+    one = identity(np.float16)
+    with np.errstate(all="ignore"):
+        for weight in rng.permutation(np.float16([2**-9, 0.75, -1.3, 3, 1000, 65504, 2**-24, 1 + 2**-10])):
+            if operation == "add":
+                z = np.roll(x, rng.integers(1 << 16))
+                got = run(isa, x, one, bias=np.full(1, -0.0, np.float16), z=z)
+                expected = (x.astype(np.float32) + z.astype(np.float32)).astype(np.float16)
+            else:
+                got = run(isa, x, replace(one, W=np.full((1, 1, 1), weight)), bias=np.full(1, -0.0, np.float16))
+                expected = (x.astype(np.float32) * weight.astype(np.float32)).astype(np.float16)
+            np.testing.assert_array_equal(got, expected)
 
 
 @rows
