@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cases import draw_packed
+from cases import TYPES, draw_packed, draw_values
 from native.seam import PATH, Arguments, run
 from onnx import TensorProto, helper, numpy_helper
 
@@ -32,7 +32,7 @@ def bias():
     return np.random.default_rng(1).standard_normal(10).astype(np.float32)
 
 
-def model(arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(), after=()):
+def model(arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(), after=(), x_type=None):
     """Bytes of a model of one PatternConv.
 
     Args:
@@ -42,6 +42,7 @@ def model(arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(
         change: a function of the node, before the model is made.
         fed: names of inputs that are no constants.
         after: nodes behind it, the last with output "out".
+        x_type: of X and Z; None is that of B.
     """
     attributes = {name: getattr(arguments, name) for name in ATTRIBUTES}
     attributes |= {name: [int(i) for i in value] for name, value in attributes.items() if np.ndim(value)}
@@ -49,12 +50,12 @@ def model(arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(
     node = helper.make_node("PatternConv", names, ["Y"], domain="cct", **attributes)
     if change:
         change(node)
-    types = {"f": TensorProto.FLOAT, "i": TensorProto.INT32, "u": TensorProto.UINT8}
-    inputs = [helper.make_tensor_value_info("X", TensorProto.FLOAT, shape)]
-    inputs += [helper.make_tensor_value_info("Z", TensorProto.FLOAT, residual)] if residual else []
+    kind = helper.np_dtype_to_tensor_dtype(x_type or arguments.arrays["B"].dtype)
+    inputs = [helper.make_tensor_value_info("X", kind, shape)]
+    inputs += [helper.make_tensor_value_info("Z", kind, residual)] if residual else []
     for name in fed:
         array = arguments.arrays[name]
-        inputs.append(helper.make_tensor_value_info(name, types[array.dtype.kind], array.shape))
+        inputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape))
     graph = helper.make_graph(
         [node, *after], "g", inputs, [helper.make_empty_tensor_value_info("out" if after else "Y")],
         [numpy_helper.from_array(a, name) for name, a in arguments.arrays.items() if name not in fed],
@@ -75,15 +76,17 @@ def image(*shape):
     return np.random.default_rng(2).standard_normal(shape).astype(np.float32)
 
 
+@pytest.mark.parametrize("types", TYPES)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("residual", [False, True])
-def test_it_computes_what_the_seam_does(packed, bias, threads, residual):
-    attributes = {"strides": (2, 1), "pads": (1, 2, 0, 1), "dilations": (1, 2), "clip_min": -1.0, "clip_max": 0.5}
-    x = image(3, 6, 21, 40)
-    z = image(3, 10, 10, 39) if residual else None
-    content = model(Arguments.of(packed, bias, **attributes), residual=["n", 10, "p", "q"] if residual else None)
-    got = session(content, threads).run(None, {"X": x} | ({"Z": z} if residual else {}))[0]
-    assert np.array_equal(got, run(None, x, packed, bias=bias, z=z, **attributes))
+def test_it_computes_what_the_seam_does(packed, threads, residual, types):
+    geometry = {"strides": (2, 1), "pads": (1, 2, 0, 1), "dilations": (1, 2)}
+    case = draw_values(np.random.default_rng(2), packed, (3, 6, 21, 40), geometry, "clip", residual).cast(types)
+    arguments = Arguments.of(case.packed, case.bias, **geometry, **case.clip)
+    content = model(arguments, residual=["n", 10, "p", "q"] if residual else None)
+    got = session(content, threads).run(None, case.feeds())[0]
+    assert got.dtype == case.x.dtype
+    assert np.array_equal(got, run(None, case.x, case.packed, bias=case.bias, z=case.z, **geometry, **case.clip))
 
 
 @pytest.mark.skipif(
@@ -152,6 +155,13 @@ def test_the_shape_of_y_is_inferred(packed, bias, shape, attributes, expected):
     assert session(content).get_outputs()[0].shape == (expected or [])
 
 
+@pytest.mark.parametrize("types", TYPES)
+def test_the_type_of_y_is_that_of_x(packed, types):
+    case = draw_values(np.random.default_rng(2), packed, (1, 6, 9, 9), {}).cast(types)
+    opened = session(model(Arguments.of(case.packed, case.bias)))
+    assert opened.get_outputs()[0].type == opened.get_inputs()[0].type
+
+
 def test_shapes_that_are_not_known_stay_right_at_run_time(packed, bias):
     shape = helper.make_node("Shape", ["Y"], ["out"])
     opened = session(model(Arguments.of(packed, bias), (None, 6, None, None), after=[shape]))
@@ -216,12 +226,19 @@ def test_a_wrong_attribute_is_named(packed, bias, changed, message):
         session(model(arguments))
 
 
-@pytest.mark.parametrize(("name", "dtype"), [("W", "f8"), ("filters", "i8"), ("patterns", "i4"), ("B", "f2")])
-def test_a_wrong_type_is_refused(packed, bias, name, dtype):
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"W": "f8"}, {"filters": "i8"}, {"patterns": "i4"}, {"B": "f2"}, {"X": "f2"}, {"X": "f2", "B": "f2"},
+        {"X": "f2", "W": "f2"}, {"W": "f2", "B": "f2"},
+    ],
+)  # fmt: skip
+def test_types_that_the_operator_does_not_have_are_refused(packed, bias, changed):
     arguments = Arguments.of(packed, bias)
-    arguments.arrays[name] = arguments.arrays[name].astype(dtype)
+    for name in changed.keys() - {"X"}:
+        arguments.arrays[name] = arguments.arrays[name].astype(changed[name])
     with pytest.raises(Exception, match="PatternConv"):
-        session(model(arguments))
+        session(model(arguments, x_type=np.dtype(changed.get("X", "f4"))))
 
 
 @pytest.mark.parametrize(
