@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -38,3 +39,34 @@ def strict_build() -> Path:
 def sanitizer_build() -> Path:
     """With the address and undefined behaviour sanitizers."""
     return build("native-sanitizer", "-DCCT_SANITIZE=ON")
+
+
+@pytest.fixture(scope="session")
+def aarch64_build() -> Path:
+    """For another CPU."""
+    compiler = "aarch64-linux-gnu-g++"
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler} (Debian: g++-aarch64-linux-gnu) to compile for aarch64 with")
+    target = ("-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", f"-DCMAKE_CXX_COMPILER={compiler}")
+    return build("native-aarch64", *target)
+
+
+@pytest.fixture(scope="session")
+def sanitizer_environment(sanitizer_build: Path) -> dict[str, str]:
+    """Environment of a program without sanitizers that is to load the library with them."""
+    paths = []
+    for name in (
+        "libasan.so",
+        "libstdc++.so",
+    ):  # theirs must come first, and the C++ library whose exceptions they watch
+        asked = subprocess.run(["c++", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+        paths.append(asked.stdout.strip())
+        if not Path(paths[-1]).is_absolute() or not Path(paths[-1]).exists():
+            pytest.skip(f"the compiler has no {name}")
+    return {
+        **os.environ,
+        "CCT_TEST_LIBRARY": str(sanitizer_build / "libcct_ops.so"),
+        "LD_PRELOAD": " ".join(paths),
+        "ASAN_OPTIONS": "detect_leaks=0",  # of Python and ONNX Runtime there are many
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
