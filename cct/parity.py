@@ -81,7 +81,7 @@ def parity(path: Path, images: Floats, module: torch.nn.Module | None, provider:
     if module is not None:
         with torch.no_grad():
             others["torch"] = module.eval()(torch.from_numpy(images)).numpy()
-    return {leg: _relative(library[: len(other)], other) for leg, other in others.items()}
+    return {leg: relative(library[: len(other)], other) for leg, other in others.items()}
 
 
 def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
@@ -114,6 +114,7 @@ def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
     return wanted
 
 
-def _relative(a: Floats, b: Floats) -> float:
+def relative(a: Floats, b: Floats) -> float:
+    """max|a - b| / max|b|; max|a| where b is all zeros."""
     scale = float(abs(b).max())
     return float(abs(a - b).max()) / scale if scale else float(abs(a).max())
