@@ -206,7 +206,7 @@ def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
             raise OperatorError(f"{len(node.inputs)} inputs; must be 8, or 9 with a residual")
         arrays = {}
         for name, value in zip(CONSTANTS, node.inputs[1:], strict=False):
-            if value is None or value.const_value is None:
+            if value is None or value.const_value is None or value.is_graph_input():
                 raise OperatorError(f"input {name} must be a constant initializer")
             try:
                 arrays[name] = value.const_value.numpy()

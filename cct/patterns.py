@@ -139,8 +139,9 @@ def check(packed: Packed) -> None:
         raise OperatorError(f"pool: each pattern must be strictly ascending within 0..{taps - 1}")
     blocks_out = _check_places("order", p.order, p.out_channels, p.group, bo)
     blocks_in = _check_places("in_order", p.in_order, p.in_channels, p.group, bi)
-    kept = len(p.filters)
-    if p.W.shape != (kept, bi * p.entries, bo) or p.channels.shape != (kept,) or p.patterns.shape != (kept,):
+    kept = p.filters.size
+    rows = (p.filters, p.channels, p.patterns)
+    if p.W.shape != (kept, bi * p.entries, bo) or any(row.shape != (kept,) for row in rows):
         raise OperatorError(
             f"W {p.W.shape}, filters {p.filters.shape}, channels {p.channels.shape}, patterns {p.patterns.shape}: "
             f"must be (K, {bi * p.entries}, {bo}) and (K) three times"

@@ -177,7 +177,7 @@ def _shape(rng: Rng, model: onnx.ModelProto) -> None:
     _store(tensor, _pick(rng, [
         array[1:], array[:-1], array[:0], array[..., :0], array.T, array.reshape(-1), array[None], array[..., None],
         np.resize(array, ()), np.resize(array, (array.size + 1,)), np.concatenate([array, array]), array[::2],
-        np.resize(array, (*array.shape[:-1], array.shape[-1] + 1)), np.resize(array, (1,) * 9), np.resize(array, 100_000),
+        np.resize(array, (*array.shape[:-1], array.shape[-1] + 1)), np.resize(array, (1,) * 9), np.resize(array, 10**5),
     ]))  # fmt: skip
 
 
@@ -252,7 +252,7 @@ def _attribute(rng: Rng, model: onnx.ModelProto) -> None:
     else:
         ints = list(attribute.ints)
         del attribute.ints[:]
-        attribute.ints.extend(_pick(rng, [ints[1:], ints[::-1], ints + ints, [], ints + [0], ints * 300, ints[:1]]))
+        attribute.ints.extend(_pick(rng, [ints[1:], ints[::-1], ints + ints, [], [*ints, 0], ints * 300, ints[:1]]))
 
 
 def _geometry(rng: Rng, model: onnx.ModelProto) -> None:
