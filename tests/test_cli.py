@@ -5,36 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from process import MODEL, run
 
 import cct
-
-MODEL = Path(str(files("cct").joinpath("models", "digits_net.pt")))
-
-
-def run(*arguments, cwd=None, **variables):
-    environment = {**os.environ, **variables}
-    command = [sys.executable, "-m", "cct", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
-
-
-@pytest.fixture(scope="module")
-def compressed(tmp_path_factory) -> Path:
-    """The folder of one short run."""
-    folder = tmp_path_factory.mktemp("compressed")
-    shutil.copy(MODEL, folder / "digits.pt")
-    done = run("compress", "digits.pt", "--data", "digits", "--epochs", 1, "-o", "m.onnx", "--json", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    (folder / "stdout.json").write_text(done.stdout)
-    return folder
 
 
 def test_compress_writes_three_files_and_nothing_else(compressed):
@@ -121,91 +99,56 @@ def test_validate_sees_other_weights(compressed):
     assert "parity is" in done.stdout
 
 
-def _foreign(folder: Path) -> Path:
-    onnx.save(
-        onnx.parser.parse_model(
-            '<ir_version: 10, opset_import: ["": 18]> g (float[1,1,32,32] x) => (float y) { y = ReduceMean (x) }'
-        ),
-        folder / "f.onnx",
-    )
-    return folder / "f.onnx"
-
-
-def _broken(folder: Path) -> Path:
-    (folder / "b.pt").write_bytes(b"not a checkpoint")
-    return folder / "b.pt"
-
-
-def _raising(folder: Path) -> list[object]:
-    torch.save({"weight": torch.zeros(1)}, folder / "w.pt")
-    (folder / "net.py").write_text("def make(): return 1 / 0")
-    return [folder / "w.pt", "--arch", f"{folder / 'net.py'}:make"]
-
-
-def _rewired(folder: Path, compressed: Path) -> Path:
-    """A packed file whose channels index points outside."""
-    proto = onnx.load(compressed / "m.onnx")
-    at = next(i for i, t in enumerate(proto.graph.initializer) if t.name.endswith(".channels"))
-    array = onnx.numpy_helper.to_array(proto.graph.initializer[at]).copy()
-    array[-1] = 10_000
-    proto.graph.initializer[at].CopyFrom(onnx.numpy_helper.from_array(array, proto.graph.initializer[at].name))
-    onnx.save(proto, folder / "r.onnx")
-    return folder / "r.onnx"
-
-
-WRONG = {
-    "no command": (lambda f, c: ["fold"], "No such command"),
-    "no file": (lambda f, c: ["compress", f / "none.pt", "--data", "digits"], "does not exist"),
-    "no data": (lambda f, c: ["compress", MODEL], "--data"),
-    "data is no folder": (lambda f, c: ["compress", MODEL, "--data", f / "none"], "no folder"),
-    "not a checkpoint": (lambda f, c: ["compress", _broken(f), "--data", "digits"], "b.pt"),
-    "block": (lambda f, c: ["compress", MODEL, "--data", "digits", "--block", "0x4"], "0x4"),
-    "compression": (lambda f, c: ["compress", MODEL, "--data", "digits", "--compression", "0.5"], "compression"),
-    "compression out of reach": (
-        lambda f, c: ["compress", MODEL, "--data", "digits", "--compression", "1e6"],
-        "compression",
-    ),
-    "recipe": (lambda f, c: ["compress", MODEL, "--data", "digits", "--recipe", "none"], "clicktrain-paper"),
-    "recipe file": (lambda f, c: ["compress", MODEL, "--data", "digits", "--recipe", f / "none.toml"], "can't be read"),
-    "output": (lambda f, c: ["compress", MODEL, "--data", "digits", "-o", f / "none" / "m.onnx"], "none"),
-    "output name": (lambda f, c: ["compress", MODEL, "--data", "digits", "-o", f / "m.bin"], ".onnx"),
-    "output over input": (lambda f, c: ["compress", c / "m.pt", "--data", "digits", "-o", c / "m.onnx"], "replace"),
-    "arch": (lambda f, c: ["compress", MODEL, "--data", "digits", "--arch", "nowhere:net"], "nowhere"),
-    "validate foreign": (lambda f, c: ["validate", _foreign(f), "--data", "digits"], "has no PatternConv"),
-    "validate no onnx": (lambda f, c: ["validate", _broken(f), "--data", "digits"], "no valid ONNX"),
-    "validate forged": (lambda f, c: ["validate", _rewired(f, c), "--data", "digits"], "channels"),
-    "gate that is no number": (
-        lambda f, c: ["validate", c / "m.onnx", "--data", "digits", "--max-error", "nan"],
-        "no limit",
-    ),
-    "arch that raises": (lambda f, c: ["compress", *_raising(f), "--data", "digits"], "ZeroDivisionError"),
-    "gate without baseline": (
-        lambda f, c: ["validate", c / "m.onnx", "--data", "digits", "--max-drop", "1"],
-        "--baseline",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_wrong_input_is_one_line_and_exit_2(case, compressed, tmp_path):
-    arguments, message = WRONG[case]
-    given = arguments(tmp_path, compressed)
-    before = sorted(os.listdir(tmp_path)), sorted(os.listdir(compressed))
-    done = run(*given, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert [line for line in done.stderr.splitlines() if line.startswith("Error: ")] == done.stderr.splitlines()[-1:]
-    assert "Traceback" not in done.stderr
-    assert (sorted(os.listdir(tmp_path)), sorted(os.listdir(compressed))) == before
-
-
 def test_debug_shows_the_traceback(tmp_path):
-    done = run("--debug", "compress", _broken(tmp_path), "--data", "digits")
+    (tmp_path / "b.pt").write_bytes(b"not a checkpoint")
+    done = run("--debug", "compress", tmp_path / "b.pt", "--data", "digits")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
 
 
-def test_a_routine_that_this_machine_lacks_is_an_error(compressed):
-    done = run("validate", compressed / "m.onnx", "--data", "digits", CCT_ISA="avx1024")
-    assert done.returncode == 2
-    assert "avx1024" in done.stderr
+def test_a_dry_run_judges_and_writes_nothing(tmp_path):
+    goals = ["size:percent-min-improvement=60", "size:threshold=0.001", "accuracy:max-degradation=0.1"]
+    given = ["--dry-run", "--json", *(part for goal in goals for part in ("--goal", goal))]
+    done = run("compress", MODEL, "--data", "digits", *given, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert [line.split(": ")[0] for line in report["failed"]] == ["size:threshold=0.001"]
+    assert report["unknown"] == ["accuracy:max-degradation=0.1"]
+    assert report["compression"]["prunable"] == pytest.approx(4, rel=0.02)
+    assert (report["dry_run"], report["outputs"], report["recipe"]["epochs"]) == (True, [], 10)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_saved_recipe_replays_byte_for_byte(tmp_path):
+    given = ["--epochs", 1, "--exclude", "block1.*", "--block", "2x1", "--lr", "0.01", "--seed", 3, "--max-drop", 50]
+    first = run("compress", MODEL, "--data", "digits", *given, "--save-recipe", "a.toml", "-o", "a.onnx", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = ["--recipe", "a.toml", "--save-recipe", "b.toml", "-o", "b.onnx"]
+    second = run("compress", MODEL, "--data", "digits", *again, cwd=tmp_path)
+    assert second.returncode == 0, second.stderr
+    for ending in ("toml", "onnx", "pt"):
+        assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+    layers = json.loads((tmp_path / "a.report.json").read_text())["layers"]
+    assert all(layer["reason"] for layer in layers if layer["name"].startswith("block1."))
+    assert any(not layer["reason"] for layer in layers)
+
+
+def test_validate_measures_size_and_speed_against_the_baseline(compressed):
+    goals = ["--goal", "size:percent-min-improvement=50", "--goal", "latency:threshold=1e6"]
+    given = ["--data", "digits", "--baseline", MODEL, *goals, "--json"]
+    done = run("validate", compressed / "m.onnx", *given)
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads(done.stdout)
+    assert verdict["passed"] is True
+    assert verdict["bytes"]["packed"] == (compressed / "m.onnx").stat().st_size < verdict["bytes"]["dense"] / 2
+    assert [row["threads"] for row in verdict["speed"]][0] == 1
+    assert all(row["dense"] > 0 and row["packed"] > 0 for row in verdict["speed"])
+
+
+def test_another_normalization_is_another_accuracy(compressed):
+    percent = {}
+    for mean in ("0.3", "0.9"):
+        done = run("validate", compressed / "m.onnx", "--data", "digits", "--mean", mean, "--json")
+        assert done.returncode == 0, done.stderr
+        percent[mean] = json.loads(done.stdout)["accuracy"]["compressed"]
+    assert percent["0.3"] > percent["0.9"]
