@@ -29,7 +29,7 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
         raise DataError(f"the model's classes are {own} ...; {images.name} has {given} ...: they must agree, in order")
     try:
         with torch.no_grad():
-            logits = module(images.example())
+            logits = module(images.example().to(next(module.parameters()).device))
     except (RuntimeError, ValueError) as error:
         line = str(error).split("\n")[0]
         raise DataError(f"the model does not take images of {images.name} ({line}): check channels and size") from error

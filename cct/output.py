@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from cct.errors import CctError
@@ -32,3 +34,44 @@ def write(path: Path, content: bytes) -> None:
         raise CctError(f"{path}: can't be written ({error.strerror}): give another --output") from error
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def place(made: Mapping[Path, Path], aside: Path) -> None:
+    """Move finished files to where they belong: all of them, or none.
+
+    Args:
+        made: where each file is, and where it belongs; one file system.
+        aside: a folder for copies of what is replaced, named 0, 1, ...; whoever made it removes it.
+
+    Raises:
+        CctError: one can't be written; all are as they were, or else the line says which are not.
+    """
+    copies = {target: aside / str(number) for number, target in enumerate(made.values())}
+    touched: list[Path] = []
+    target = aside
+    try:
+        for target, copy in copies.items():
+            copy.unlink(missing_ok=True)
+            if os.path.lexists(target):
+                shutil.copy2(target, copy, follow_symlinks=False)
+        for source, target in made.items():
+            touched.append(target)
+            os.replace(source, target)
+    except BaseException as error:
+        moved = touched[:-1] if isinstance(error, OSError) else touched  # a rename that failed changed nothing
+        changed = [str(path) for path in moved if not _put_back(path, copies[path])]
+        if not isinstance(error, OSError):
+            raise
+        truth = f"; {' and '.join(changed)} can't be put back and may be new" if changed else ""
+        raise CctError(f"{target} can't be written ({error.strerror}){truth}: give another --output") from error
+
+
+def _put_back(path: Path, copy: Path) -> bool:
+    try:
+        if os.path.lexists(copy):
+            os.replace(copy, path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True

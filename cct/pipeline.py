@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,16 +16,20 @@ from cct.bench import machine
 from cct.checkpoint import LoadedModel, load_model, save_checkpoint
 from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
+from cct.device import find_device
 from cct.errors import CctError, LibraryError
 from cct.exporter import export
 from cct.goals import Goal, failures
-from cct.output import write
+from cct.output import place, write
 from cct.parity import PARITY_IMAGES, parity, proof
 from cct.recipe import Recipe
 from cct.report import Report
+from cct.run_identity import run_identity
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
-from cct.train import fine_tune, total_steps
+from cct.train import fine_tune, print_line, total_steps
+from cct.training_state import StateFile
+from cct.working_folder import STATE, working_folder
 
 MAX_ERROR = 1e-4  # max|a - b| / max|b|; a hundred times what float32 makes of a deep network
 
@@ -64,6 +69,8 @@ def compress(
     portable: bool = False,
     save_recipe: Path | None = None,
     dry_run: bool = False,
+    device: str = "cpu",
+    resume: bool = False,
 ) -> Report:
     """Prune the model by patterns while it is fine-tuned, export it, check and measure the file, write all of it.
 
@@ -75,31 +82,37 @@ def compress(
         portable: write plain ONNX operators with dense weights.
         save_recipe: where to write the recipe, as soon as the inputs have proved good.
         dry_run: prune at once instead of training, judge all goals but accuracy's, write nothing but the recipe.
+        device: where to train: cpu, cuda, cuda:N or mps.
+        resume: continue the run of the same output that was interrupted; from the beginning if there is none.
 
     Raises:
         CctError: the input can't be used; nothing is written. A goal that is not reached is no error: see
             `Report.failed`.
     """
+    trained_on = find_device(device)
     outputs = None if dry_run else Outputs.beside(output)
-    loaded = load_model(model)
-    if outputs and outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
-        raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
-    mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
-    images = load_data(data, mean=mean, std=std, size=size)
-    baseline = baseline_accuracy(loaded.module, images, loaded.classes)
+    with working_folder(output, resume) if outputs else _temporary_folder() as folder:
+        if resume and not (folder / STATE).exists():
+            print_line(f"there is no interrupted run of {output}: starting from the beginning")
+        loaded = load_model(model)
+        if outputs and outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
+            raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
+        mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
+        images = load_data(data, mean=mean, std=std, size=size)
+        followed = replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
+        network = {"model": loaded.sha256, "arch": str(model.arch or loaded.arch), "key": str(model.key)}
+        state = StateFile(folder / STATE, run_identity(network, followed, images, trained_on))
+        loaded.module.to(trained_on)
+        baseline = baseline_accuracy(loaded.module, images, loaded.classes)
 
-    followed = replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
-    teacher = copy.deepcopy(loaded.module) if followed.distillation else None
-    pruner = ClickTrain(loaded.module, followed, total_steps(images, followed)) if recipe.compression > 1 else None
-    if save_recipe:
-        write(save_recipe, recipe.to_toml().encode())
-    start = time.monotonic()
-    fine_tune(loaded.module, images, followed, pruner, teacher)
-    seconds = time.monotonic() - start
+        teacher = copy.deepcopy(loaded.module) if followed.distillation else None
+        pruner = ClickTrain(loaded.module, followed, total_steps(images, followed)) if recipe.compression > 1 else None
+        if save_recipe:
+            write(save_recipe, recipe.to_toml().encode())
+        history = fine_tune(loaded.module, images, followed, pruner, teacher, state=state)
+        loaded.module.cpu()
 
-    with tempfile.TemporaryDirectory(dir=outputs and output.parent, prefix=".cct-") as folder:
-        made = Outputs.beside(Path(folder) / output.name if outputs else Path(folder) / "dry.onnx")
-        dense = Path(folder) / "dense.onnx"
+        made, dense = Outputs.beside(folder / "packed.onnx"), folder / "dense.onnx"
         example = images.example()
         metadata = _metadata(loaded, images, recipe)
         layers = export(loaded.module, example, made.onnx, metadata=metadata)
@@ -121,7 +134,7 @@ def compress(
             bytes={"dense": dense.stat().st_size, "packed": made.onnx.stat().st_size},
             speed=validate.measure(dense, made.onnx),
             machine=machine(),
-            seconds=round(seconds, 1),
+            seconds=round(sum(epoch.seconds for epoch in history), 1),
             dry_run=dry_run,
             outputs=[str(p) for p in _files(outputs)] if outputs else [],
         )
@@ -132,20 +145,18 @@ def compress(
         if outputs:
             save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)
             write(made.report, report.to_json().encode())
-            _move(made, outputs)
-    return report
+            place(dict(zip(_files(made), _files(outputs), strict=True)), aside=folder)
+        return report
 
 
 def _pair(size: tuple[int, ...]) -> tuple[int, int] | None:
     return (size[0], size[1]) if size else None
 
 
-def _move(made: Outputs, outputs: Outputs) -> None:
-    try:
-        for source, target in zip(_files(made), _files(outputs), strict=True):
-            os.replace(source, target)
-    except OSError as error:
-        raise CctError(f"{error.filename2} can't be written ({error.strerror}): give another --output") from error
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
+        yield Path(folder)
 
 
 def _files(outputs: Outputs) -> tuple[Path, Path, Path]:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
@@ -21,23 +20,11 @@ from cct.clicktrain import ClickTrain
 from cct.data import Data
 from cct.errors import CctError, RecipeError
 from cct.recipe import Recipe
+from cct.training_state import Epoch, StateFile, Training
 
 _EVALUATION_BATCH = 250
 _SETTLING_BATCHES = 50
 _SHORT_RUN = 200  # steps; in fewer, running averages of batch statistics lag behind the weights
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the training images came to.
-
-    Attributes:
-        loss: mean over the steps.
-        seconds: time that it took.
-    """
-
-    loss: float
-    seconds: float
 
 
 def print_line(text: str) -> None:
@@ -60,11 +47,13 @@ def fine_tune(
     pruner: ClickTrain | None = None,
     teacher: nn.Module | None = None,
     log: Callable[[str], None] = print_line,
+    state: StateFile | None = None,
 ) -> list[Epoch]:
     """Train in place, on the device that the module is on, and leave the module pruned and in eval mode.
 
-    The same seed gives the same weights, bit for bit, on the same machine with the same number of threads. After a run
-    of less than 200 steps the statistics of batch normalization are measured anew; with 0 epochs that is all.
+    The same seed gives the same weights, bit for bit, on the CPU of the same machine with the same number of threads,
+    be the run continued from `state` or not. After a run of less than 200 steps the statistics of batch normalization
+    are measured anew; with 0 epochs that is all.
 
     Args:
         module: the network; already in the hands of `pruner`.
@@ -73,15 +62,20 @@ def fine_tune(
         pruner: prunes while training; None trains the dense network.
         teacher: the baseline, in eval mode, for distillation.
         log: takes one line per epoch.
+        state: where the training is saved after each epoch, and continued from if it holds one; None saves nothing.
+
+    Returns:
+        All epochs, those before `state` was saved too.
 
     Raises:
-        CctError: training diverged.
+        CctError: training diverged, or the state can't be written.
+        StateError: the state does not fit the network.
         RecipeError: the recipe distils and there is no teacher.
     """
     if recipe.distillation > 0 and teacher is None:
         raise RecipeError("distillation is above 0: it needs the baseline as teacher")
     torch.manual_seed(recipe.seed)
-    history = _train(module, data, recipe, pruner, teacher, log) if recipe.epochs else []
+    history = _train(module, data, recipe, pruner, teacher, log, state) if recipe.epochs else []
     if pruner is not None:
         pruner.finish()
     if total_steps(data, recipe) < _SHORT_RUN:
@@ -97,6 +91,7 @@ def _train(
     pruner: ClickTrain | None,
     teacher: nn.Module | None,
     log: Callable[[str], None],
+    state: StateFile | None,
 ) -> list[Epoch]:
     accelerator = Accelerator(cpu=next(module.parameters()).device.type == "cpu")
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -112,11 +107,16 @@ def _train(
     network, optimizer, batches = accelerator.prepare(module, optimizer, batches)
     loss_of = _Loss(recipe, teacher, generator)
     steps = len(batches) * recipe.epochs
+    history: list[Epoch] = []
+    training = Training(module, optimizer, generator, pruner, history)
+    if state is not None:
+        state.load(training)
+        if history:
+            log(f"continuing after epoch {len(history)}/{recipe.epochs}")
     network.train()
-    done = 0
-    history = []
-    with _bar(steps) as advance:
-        for epoch in range(recipe.epochs):
+    done = len(batches) * len(history)
+    with _bar(steps, done) as advance:
+        for epoch in range(len(history), recipe.epochs):
             start, total = time.perf_counter(), torch.zeros((), device=accelerator.device)
             for images, labels in batches:
                 for group in optimizer.param_groups:
@@ -133,9 +133,13 @@ def _train(
                 advance()
             mean = total.item() / len(batches)
             if not math.isfinite(mean):
+                if state is not None:
+                    state.remove()
                 raise CctError(f"training diverged in epoch {epoch + 1} (loss {mean}): lower the learning rate")
             history.append(Epoch(mean, time.perf_counter() - start))
             log(f"epoch {epoch + 1}/{recipe.epochs}: loss {mean:.3f}, {history[-1].seconds:.0f} s")
+            if state is not None and accelerator.is_main_process:
+                state.save(training)
     module.to(memory_format=torch.contiguous_format)
     return history
 
@@ -216,7 +220,7 @@ def evaluate(module: nn.Module, data: Data) -> float:
 
 
 @contextmanager
-def _bar(steps: int) -> Iterator[Callable[[], object]]:
+def _bar(steps: int, done: int) -> Iterator[Callable[[], object]]:
     """A progress bar on a terminal; elsewhere the lines of the epochs are enough."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -224,5 +228,5 @@ def _bar(steps: int) -> Iterator[Callable[[], object]]:
         return
     columns = TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("training", total=steps)
+        task = progress.add_task("training", total=steps, completed=done)
         yield lambda: progress.advance(task)

@@ -48,6 +48,14 @@ from cct.source import ModelSource
 @file_options
 @goal_options
 @click.option("--threads", type=click.IntRange(1), help="Threads of the training.")
+@click.option(
+    "--device", default="cpu", show_default=True, metavar="NAME", help="Where to train: cpu, cuda, cuda:N or mps."
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue this output's interrupted run: on the CPU, with the same options, to the same bytes.",
+)
 @click.option("--dry-run", is_flag=True, help="Prune without training, judge the goals, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
@@ -64,6 +72,8 @@ def compress(
     portable: bool,
     goals: tuple[Goal, ...],
     threads: int | None,
+    device: str,
+    resume: bool,
     dry_run: bool,
     as_json: bool,
     **knobs: Any,
@@ -92,7 +102,15 @@ def compress(
         given["goals"] = tuple(map(str, goals))
     recipe = Recipe.from_values({**asdict(base), **given})
     report = pipeline.compress(
-        source(model), output, data=data, recipe=recipe, portable=portable, save_recipe=save_recipe, dry_run=dry_run
+        source(model),
+        output,
+        data=data,
+        recipe=recipe,
+        portable=portable,
+        save_recipe=save_recipe,
+        dry_run=dry_run,
+        device=device,
+        resume=resume,
     )
     click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
     for failure in report.failed if as_json else ():
