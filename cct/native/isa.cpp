@@ -14,6 +14,10 @@ extern const Routine routine;
 namespace avx2 {
 extern const Routine routine;
 }
+#elif defined(__aarch64__)
+namespace neon {
+extern const Routine routine;
+}
 #endif
 namespace generic {
 extern const Routine routine;
@@ -28,17 +32,21 @@ bool supports_avx512() {
   return supports_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
+#elif defined(__aarch64__)
+bool supports_neon() { return true; }  // part of the architecture
 #endif
 bool supports_generic() { return true; }
 
 }  // namespace
 
 // A row enters this list, and with it the automatic choice, once the whole suite has run on a CPU that has
-// it.
+// it; for neon, on one that QEMU emulates, which says nothing of its speed.
 const Isa kIsas[] = {
 #if defined(__x86_64__)
     {"avx512", supports_avx512, &avx512::routine},
     {"avx2", supports_avx2, &avx2::routine},
+#elif defined(__aarch64__)
+    {"neon", supports_neon, &neon::routine},
 #endif
     {"generic", supports_generic, &generic::routine},
 };

@@ -4,7 +4,7 @@
 // lanes that are loaded beyond are zero; load_even_first (1 <= n) takes every second float; compress moves
 // the kept lanes to the front; clip passes NaN on, as ONNX Runtime's Clip and Relu do.
 #ifndef CCT_ISA
-#error "compile with -DCCT_ISA=generic|avx2|avx512"
+#error "compile with -DCCT_ISA=generic|avx2|avx512|neon"
 #endif
 
 #define CCT_INLINE static inline __attribute__((always_inline))
@@ -80,6 +80,57 @@ CCT_INLINE Kept kept_lanes(uint32_t keep) {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kCompress.lanes + keep)));
 }
 CCT_INLINE Vec compress(Vec v, Kept kept) { return _mm256_permutevar8x32_ps(v, kept); }
+
+#elif defined(CCT_NEON)  // a macro of ours: every aarch64 compiler has NEON on, for the generic row too
+
+typedef float32x4_t Vec;
+constexpr int kLanes = 4;
+constexpr int kWidest[5] = {0, 15, 10, 0, 5};  // of 32 registers; a weight of its own for each output
+
+CCT_INLINE Vec broadcast(float value) { return vdupq_n_f32(value); }
+CCT_INLINE Vec load(const float* p) { return vld1q_f32(p); }
+// Three lanes at most: for four there are better ways.
+CCT_INLINE Vec load_lanes(const float* p, int64_t step, int64_t n) {
+  Vec v = broadcast(0);
+  if (n > 0) v = vld1q_lane_f32(p, v, 0);
+  if (n > 1) v = vld1q_lane_f32(p + step, v, 1);
+  if (n > 2) v = vld1q_lane_f32(p + 2 * step, v, 2);
+  return v;
+}
+CCT_INLINE Vec load_first(const float* p, int64_t n) { return n == kLanes ? load(p) : load_lanes(p, 1, n); }
+CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
+  if (n < kLanes) return load_lanes(p, 2, n);
+  const Vec high = load(p + 3);  // 3 4 5 6
+  return vuzp1q_f32(load(p), vextq_f32(high, high, 1));
+}
+CCT_INLINE void store(float* p, Vec v) { vst1q_f32(p, v); }
+CCT_INLINE void store_first(float* p, Vec v, int64_t n) {
+  if (n == kLanes) return store(p, v);
+  if (n > 0) vst1q_lane_f32(p, v, 0);
+  if (n > 1) vst1q_lane_f32(p + 1, v, 1);
+  if (n > 2) vst1q_lane_f32(p + 2, v, 2);
+}
+CCT_INLINE Vec add(Vec a, Vec b) { return vaddq_f32(a, b); }
+CCT_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return vfmaq_f32(sum, a, b); }
+CCT_INLINE Vec clip(Vec v, Vec low, Vec high) { return vminq_f32(vmaxq_f32(v, low), high); }
+// For each set of kept lanes their bytes.
+struct CompressTable {
+  uint8_t bytes[16][16];
+  constexpr CompressTable() : bytes() {
+    for (int keep = 0; keep < 16; ++keep) {
+      for (int lane = 0, to = 0; lane < 4; ++lane) {
+        if (!(keep >> lane & 1)) continue;
+        for (int byte = 0; byte < 4; ++byte) bytes[keep][to++] = static_cast<uint8_t>(lane * 4 + byte);
+      }
+    }
+  }
+};
+constexpr CompressTable kCompress;
+typedef uint8x16_t Kept;
+CCT_INLINE Kept kept_lanes(uint32_t keep) { return vld1q_u8(kCompress.bytes[keep]); }
+CCT_INLINE Vec compress(Vec v, Kept kept) {
+  return vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), kept));
+}
 
 #else  // any CPU: vectors of the compiler
 

@@ -17,16 +17,24 @@ if not shutil.which("nm"):
     pytest.skip("no nm to read symbols with", allow_module_level=True)
 
 
-def symbols(*arguments: object) -> list[str]:
-    command = ["nm", *map(str, arguments)]
+def symbols(*arguments: object, nm: str = "nm") -> list[str]:
+    command = [nm, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_only_the_entry_point_and_the_seam_are_exported():
-    exported = {line.split()[-1] for line in symbols("-D", "--defined-only", PATH)}
+def exports_the_entry_point_and_the_seam(library: object, nm: str) -> None:
+    exported = {line.split()[-1] for line in symbols("-D", "--defined-only", library, nm=nm)}
     declared = set(re.findall(r"^[\w* ]+?\*?\b(cct_\w+)\(", HEADER.read_text(), re.MULTILINE))
     assert len(declared) == 7
     assert exported == {"RegisterCustomOps"} | declared
+
+
+def test_only_the_entry_point_and_the_seam_are_exported():
+    exports_the_entry_point_and_the_seam(PATH, "nm")
+
+
+def test_only_the_entry_point_and_the_seam_are_exported_for_aarch64(aarch64_build):
+    exports_the_entry_point_and_the_seam(aarch64_build / "libcct_ops.so", "aarch64-linux-gnu-nm")
 
 
 def test_onnxruntime_is_not_linked():
@@ -34,14 +42,23 @@ def test_onnxruntime_is_not_linked():
     assert needed == []
 
 
-@pytest.mark.parametrize("isa", ISAS)
-def test_a_row_shares_no_code_with_the_others(isa, strict_build):
+def shares_no_code(isa: str, built: Path, nm: str) -> None:
     """The linker keeps one copy of a weak symbol: it could be one that this CPU does not run."""
-    (compiled,) = strict_build.glob(f"CMakeFiles/cct_routine_{isa}.dir/**/*.o")
-    lines = symbols("-C", "--defined-only", compiled)
+    (compiled,) = built.glob(f"CMakeFiles/cct_routine_{isa}.dir/**/*.o")
+    lines = symbols("-C", "--defined-only", compiled, nm=nm)
     assert any(f"cct::{isa}::routine" in line for line in lines)
     assert [line for line in lines if re.search(r" [WVuwv] ", line)] == []
     assert [line for line in lines if re.search(r" [TDBR] ", line) and f"cct::{isa}::" not in line] == []
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_row_shares_no_code_with_the_others(isa, strict_build):
+    shares_no_code(isa, strict_build, "nm")
+
+
+@pytest.mark.parametrize("isa", ["neon", "generic"])
+def test_a_row_for_aarch64_shares_no_code_with_the_others(isa, aarch64_build):
+    shares_no_code(isa, aarch64_build, "aarch64-linux-gnu-nm")
 
 
 def test_elsewhere_the_build_installs_nothing_and_says_so(tmp_path):
