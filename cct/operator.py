@@ -249,7 +249,7 @@ def _check_types(weight: NDArray[Any], bias: NDArray[Any], images: list[ir.Value
     if weight.dtype.itemsize > bias.dtype.itemsize:
         raise OperatorError(f"W is {weight.dtype}, wider than B, which is {bias.dtype}")
     for value in images:
-        if value.dtype is not None and value.dtype.numpy() != bias.dtype:
+        if value.dtype is not None and value.dtype != ir.DataType.from_numpy(bias.dtype):
             raise OperatorError(f"{value.name} is {value.dtype.name} and B {bias.dtype}; must be one type")
 
 

@@ -91,6 +91,10 @@ def unknown_type(model):
     model.graph.input[0].type.tensor_type.elem_type = 29
 
 
+def undefined_type(model):
+    model.graph.input[0].type.tensor_type.elem_type = 0
+
+
 def function_without_its_end(model):
     del model.functions[0].node[-1]
 
@@ -99,7 +103,9 @@ def overridable(model):
     model.graph.input.append(helper.make_tensor_value_info("order", TensorProto.INT32, ["n"]))
 
 
-@pytest.mark.parametrize("forge", [scalar_filters, more_bytes, unknown_type, function_without_its_end, overridable])
+@pytest.mark.parametrize(
+    "forge", [scalar_filters, more_bytes, unknown_type, undefined_type, function_without_its_end, overridable]
+)
 def test_our_reader_refuses_what_it_once_stumbled_over(forge, tmp_path):
     model = base(0).model()
     onnx.save(model, tmp_path / "m.onnx")

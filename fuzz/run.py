@@ -1,0 +1,68 @@
+"""Coverage-guided fuzzing of what reads files: Atheris (libFuzzer for Python), one reader at a time.
+
+    scripts/fuzz READER SECONDS [option of libFuzzer ...]
+
+A reader may give an answer or raise a CctError of one line. Any other exception, 20 seconds without an answer, or
+3 GB of memory end the run, and the input stays in build/fuzz/READER. Inputs that reached new code stay there too, in
+`corpus`, and begin the next run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import atheris
+
+from cct.errors import CctError
+
+ROOT = Path(__file__).parents[1]
+READERS: dict[str, list[str]] = {  # each a module beside this one, and what it is to explore
+    "recipe": ["cct.recipe", "cct.goals", "tomlkit.parser", "tomlkit.source", "tomlkit.container", "tomlkit.items"],
+    "onnx_file": ["cct.validate", "cct.operator", "cct.patterns", "onnx_ir.serde"],
+}
+
+
+def instrument(module: ModuleType) -> None:
+    """Have every function and method of a module report the branches that it takes."""
+    for value in list(vars(module).values()):
+        members = vars(value).values() if inspect.isclass(value) else [value]
+        for member in members:
+            function = inspect.unwrap(
+                getattr(member, "__func__", member.fget if isinstance(member, property) else member)
+            )
+            if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+                atheris.instrument_func(function)
+
+
+def main() -> None:
+    """Fuzz one reader for some seconds."""
+    name, seconds, *options = sys.argv[1:]
+    reader: Any = importlib.import_module(name)
+    for explored in READERS[name]:
+        instrument(importlib.import_module(explored))
+    folder = ROOT / "build" / "fuzz" / name
+    corpus = folder / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(reader.seeds()):
+        (corpus / f"seed-{number}").write_bytes(seed)
+
+    def attempt(data: bytes) -> None:
+        try:
+            reader.read(data)
+        except CctError as error:
+            assert "\n" not in str(error), f"more than one line: {error}"
+
+    limits = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=3000", "-print_final_stats=1"]
+    arguments = [sys.argv[0], *limits, f"-artifact_prefix={folder}/", *options, str(corpus)]
+    mutator = getattr(reader, "mutate", None)
+    atheris.Setup(arguments, attempt, **({"custom_mutator": mutator} if mutator else {}))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
