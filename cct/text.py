@@ -1,0 +1,27 @@
+"""Foreign text in our one-line messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_NAMES = 3
+_LENGTH = 100  # characters of a name
+
+
+def printable(value: object) -> str:
+    """A name that comes from a file, on one line, without control characters, cut if it is long."""
+    text = str(value)
+    text = text if len(text) <= _LENGTH else text[:_LENGTH] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def some(names: Iterable[object], count: int = _NAMES) -> str:
+    """The first names, and how many more there are."""
+    every = list(names)
+    shown = ", ".join(printable(name) for name in every[:count])
+    return shown if len(every) <= count else f"{shown} and {len(every) - count} more"
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, on one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
