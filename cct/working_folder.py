@@ -51,14 +51,14 @@ def _lock(folder: Path, output: Path) -> int:
     """Make the folder and take it; the lock goes with the descriptor, however this process ends."""
     while True:
         try:
-            folder.mkdir(exist_ok=True)
-            found = os.listdir(folder)
-            if folder.is_symlink() or (found and _LOCK not in found):
+            with suppress(FileExistsError):
+                folder.mkdir()
+            if folder.is_symlink() or not _ours(folder):
                 raise CctError(f"{folder} is in the way: it is no folder of cct")
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # another run has just removed it
-            continue
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and folder.parent.exists():
+                continue  # another run has just removed it
             raise CctError(f"{folder} can't be used ({error.strerror}): give another --output") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,6 +71,11 @@ def _lock(folder: Path, output: Path) -> int:
         if os.fstat(descriptor).st_nlink:
             return descriptor
         os.close(descriptor)  # another run has just removed the file that was locked
+
+
+def _ours(folder: Path) -> bool:
+    found = os.listdir(folder)
+    return not found or _LOCK in found
 
 
 def _remove(folder: Path) -> None:
