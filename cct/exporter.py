@@ -19,15 +19,18 @@ from onnx_ir.passes.common import (
 )
 
 import cct
-from cct.errors import UnsupportedModel
-from cct.operator import IR_VERSION, OPSET
+from cct.errors import CctError, UnsupportedModel
+from cct.operator import IR_VERSION, NAME, OPSET
 from cct.output import write
 from cct.passes.absorb_activation import AbsorbActivation
 from cct.passes.absorb_residual import AbsorbResidual
 from cct.passes.add_functions import AddFunctions
+from cct.passes.inline_functions import InlineFunctions
 from cct.passes.pack_convolutions import PackConvolutions
+from cct.passes.use_float16 import UseFloat16
 from cct.report import Layer
 
+PRECISIONS = ("float32", "float16")
 MINIMUM_RUNTIME = "1.18"  # onnxruntime: reads this file's IR version and has what the library calls
 
 
@@ -38,6 +41,9 @@ def export(
     *,
     metadata: Mapping[str, str] | None = None,
     pack: bool = True,
+    weights: str = "float32",
+    activations: str = "float32",
+    portable: bool = False,
 ) -> list[Layer]:
     """Write `module` to `path` as ONNX, every pattern-sparse convolution as a `cct::PatternConv`.
 
@@ -49,24 +55,45 @@ def export(
         path: the file, written whole or not at all.
         metadata: further `cct.*` properties; the keys get the prefix.
         pack: False writes the same graph with dense convolutions.
+        weights: how a PatternConv stores its weights, "float32" or "float16": half the bytes, a relative error up to
+            2^-11, and zero for what is not above 2^-25.
+        activations: "float32", or "float16" from a Cast behind each input to a Cast before each output, which stay
+            float32. All weights become float16 too.
+        portable: True writes plain ONNX without a function or operator of ours, for runtimes that know neither. The
+            pruned weights are stored dense, so the file is as large as with `pack=False`.
 
     Returns:
         One row a convolution: what was packed, and why not.
 
     Raises:
-        UnsupportedModel: torch can't export the module.
-        CctError: the file can't be written; nothing is left behind.
+        UnsupportedModel: torch can't export the module, or a number in it is beyond float16.
+        CctError: a precision that does not exist, or the file can't be written; nothing is left behind.
     """
+    for name, precision in (("weights", weights), ("activations", activations)):
+        if precision not in PRECISIONS:
+            raise CctError(f"{name} is {precision!r}: it must be {' or '.join(PRECISIONS)}")
     model = _to_graph(module, example if isinstance(example, tuple) else (example,))
     layers: list[Layer] = []
     passes: list[ir.passes.PassBase] = [ClearMetadataAndDocStringPass(), RemoveUnusedNodesPass()]
+    half = activations == "float16"
     if pack:
-        passes += [PackConvolutions(layers), AbsorbResidual(), AbsorbActivation(), AddFunctions()]
+        passes += [PackConvolutions(layers, half or weights == "float16"), AbsorbResidual(), AbsorbActivation()]
+    if half:
+        passes += [UseFloat16()]
+    passes += [AddFunctions()]
+    if portable:
+        passes += [InlineFunctions()]
     passes += [RemoveUnusedNodesPass(), RemoveUnusedOpsetsPass(), ShapeInferencePass()]
-    model = ir.passes.Sequential(*passes)(model).model
+    try:
+        model = ir.passes.Sequential(*passes)(model).model
+    except ir.passes.PassError as error:
+        raise (error.__cause__ if isinstance(error.__cause__, CctError) else error) from error
     _describe(model, metadata or {})
     CheckerPass(full_check=True)(model)
     write(Path(path), ir.serde.serialize_model(model).SerializeToString())
+    for layer in layers:
+        if portable and layer.op == NAME:
+            layer.op, layer.stored, layer.packed_bytes, layer.reason = "Conv", 0, 0, "the file is portable"
     return layers
 
 

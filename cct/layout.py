@@ -31,11 +31,16 @@ class Layout:
     entries: int
 
 
-def find_layout(weight: NDArray[np.floating], group: int = 1) -> Layout:
+def find_layout(weight: NDArray[np.floating], group: int = 1, weight_bytes: int = 4) -> Layout:
     """The largest block that wastes nothing, and the number of entries that stores it in the fewest bytes.
 
     A block of output channels wastes nothing when its channels have the same zeros (up to 1 % of the non-zeros, so that
     a kept weight which is zero by chance does not undo a block; the padding of a last, smaller block does not count).
+
+    Args:
+        weight: (O, C/group, kh, kw); its zeros say all.
+        group: as ONNX Conv's.
+        weight_bytes: of a stored weight, 4 or 2.
     """
     O, C, kh, kw = weight.shape
     mask = (weight != 0).reshape(group, O // group, C, kh * kw)
@@ -59,7 +64,7 @@ def find_layout(weight: NDArray[np.floating], group: int = 1) -> Layout:
     )
     in_order = _absolute([c for c, _ in columns], C)
     blocks = _unions(unions.transpose(0, 2, 1, 3), in_order, bi)
-    return Layout((bo, bi), order, in_order, _choose_entries(blocks, bo * bi))
+    return Layout((bo, bi), order, in_order, _choose_entries(blocks, bo * bi * weight_bytes))
 
 
 def _arrange(rows: Mask, size: int) -> tuple[list[list[int]], int]:
@@ -106,7 +111,7 @@ def _unions(mask: Mask, order: Ints, size: int) -> Mask:
     return np.asarray(padded[order].reshape(group, -1, size, m, taps).any(2))
 
 
-def _choose_entries(blocks: Mask, block_size: int) -> int:
+def _choose_entries(blocks: Mask, entry_bytes: int) -> int:
     """Entries per pattern for the fewest bytes; kernels above 3x3 keep all taps or none."""
     taps = int(blocks.shape[-1])
     if taps > 9:
@@ -116,5 +121,5 @@ def _choose_entries(blocks: Mask, block_size: int) -> int:
     for entries in range(taps, 0, -1):  # of equal sizes the most entries
         parts = -(-count // entries)
         if (parts * entries <= taps).all():
-            sizes[entries] = int(parts.sum()) * (9 + 4 * entries * block_size)
+            sizes[entries] = int(parts.sum()) * (9 + entries * entry_bytes)
     return min(sizes, key=sizes.__getitem__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from cct.errors import OperatorError
 from cct.layout import find_layout
 from cct.operator import CONSTANTS, DOMAIN, NAME, attributes
+from cct.passes.use_float16 import to_float16
 from cct.patterns import Packed, check, pack
 from cct.report import Layer
 
@@ -26,10 +29,15 @@ class PackConvolutions(ir.passes.InPlacePass):
 
     Args:
         layers: a row is appended for every convolution, in the order of the graph.
+        float16: store packed weights as float16.
+
+    Raises:
+        UnsupportedModel: a weight is beyond float16; names the layer.
     """
 
-    def __init__(self, layers: list[Layer]) -> None:
+    def __init__(self, layers: list[Layer], float16: bool = False) -> None:
         self.layers = layers
+        self.float16 = float16
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Pack the main graph of `model`."""
@@ -38,7 +46,7 @@ class PackConvolutions(ir.passes.InPlacePass):
             if node.domain or node.op_type not in ("Conv", "ConvTranspose"):
                 continue
             layer = describe(node)
-            packed = _pack(node, layer)
+            packed = _pack(node, layer, self.float16)
             if packed is not None:
                 _replace(model.graph, node, packed, layer)
                 modified = True
@@ -69,7 +77,7 @@ def describe(node: ir.Node) -> Layer:
     )
 
 
-def _pack(node: ir.Node, layer: Layer) -> Packed | None:
+def _pack(node: ir.Node, layer: Layer, float16: bool) -> Packed | None:
     """The packed weights, or None with the reason in `layer`."""
     weight = _constant(node.inputs[1])
     auto_pad = node.attributes.get("auto_pad")
@@ -89,21 +97,24 @@ def _pack(node: ir.Node, layer: Layer) -> Packed | None:
         layer.reason = f"its weight is {weight.dtype}"
     if layer.reason or weight is None:
         return None
-    found = pack_sparse(weight, node.attributes.get_int("group", 1))
+    found = pack_sparse(weight, node.attributes.get_int("group", 1), 2 if float16 else 4)
     if isinstance(found, str):
         layer.reason = found
         return None
-    return found
+    return replace(found, W=to_float16(found.W, f"the weight of {layer.name}")) if float16 else found
 
 
-def pack_sparse(weight: NDArray[np.floating], group: int = 1) -> Packed | str:
-    """Pack a weight (O, C/group, kh, kw) that is pattern-sparse; of any other say why not."""
+def pack_sparse(weight: NDArray[np.floating], group: int = 1, weight_bytes: int = 4) -> Packed | str:
+    """Pack a weight (O, C/group, kh, kw) that is pattern-sparse; of any other say why not.
+
+    The entries of a pattern are what takes the fewest bytes when a stored weight has `weight_bytes`.
+    """
     kept = np.count_nonzero(weight)
     if kept > MAX_STORED * weight.size:
         zeros = 1 - kept / weight.size
         return f"only {zeros:.0%} of its weights are zero" if zeros else "none of its weights is zero"
     try:
-        packed = pack(weight, find_layout(weight, group), group)
+        packed = pack(weight, find_layout(weight, group, weight_bytes), group)
     except OperatorError as error:
         return str(error)
     if packed.stored > MAX_STORED * weight.size:

@@ -32,7 +32,7 @@ def mask_by_hand(module: nn.Module, block: int = 4, keep: float = 0.4) -> nn.Mod
 
 
 class Small(nn.Module):
-    """A stem, a residual block with ReLU6, a transposed convolution, reflected padding, two outputs."""
+    """A stem, a residual block with ReLU6, a transposed convolution, reflected padding, resizing, two outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,8 @@ class Small(nn.Module):
         x = torch.relu(self.stem(x))
         y = nn.functional.relu6(self.bn1(self.conv1(x)))
         y = torch.relu(self.conv2(y) + x)
-        return self.up(self.reflected(y)), y.mean((2, 3))
+        large = nn.functional.interpolate(self.up(self.reflected(y)), scale_factor=1.5, mode="bilinear")
+        return large, y.mean((2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +94,9 @@ def test_residual_network_with_the_library(resnet18, tmp_path):
         assert relative(cct.session(tmp_path / "m.onnx").run(None, {"input": x.numpy()})[0], resnet18(x).numpy()) < 1e-5
 
 
-def test_without_the_library_a_residual_network_is_plain_fused_dense(resnet18, tmp_path):
-    cct.export(resnet18, torch.randn(1, 3, 64, 64), tmp_path / "m.onnx")
+@pytest.mark.parametrize("weights", ["float32", "float16"])
+def test_without_the_library_a_residual_network_is_plain_fused_dense(resnet18, tmp_path, weights):
+    cct.export(resnet18, torch.randn(1, 3, 64, 64), tmp_path / "m.onnx", weights=weights)
     cct.export(resnet18, torch.randn(1, 3, 64, 64), tmp_path / "dense.onnx", pack=False)
     operators = {}
     for name in ("m", "dense"):
@@ -106,6 +108,89 @@ def test_without_the_library_a_residual_network_is_plain_fused_dense(resnet18, t
         operators[name] = [(n.domain, n.op_type) for n in nodes]
     assert sorted(operators["m"]) == sorted(operators["dense"])
     assert not {"Add", "Relu", "ScatterElements"} & {op for _, op in operators["m"]}
+
+
+# Of the largest output; rounding a number to float16 changes it by 2^-11 = 5e-4 of itself at most.
+BOUNDS = {
+    "weights": ({"weights": "float16"}, 2e-4),
+    "activations": ({"activations": "float16"}, 1e-3),
+    "both": ({"weights": "float16", "activations": "float16"}, 1e-3),
+    "portable": ({"portable": True}, 1e-5),
+    "portable, weights": ({"portable": True, "weights": "float16"}, 2e-4),
+    "portable, activations": ({"portable": True, "activations": "float16"}, 1e-3),
+    "dense activations": ({"pack": False, "activations": "float16"}, 1e-3),
+}
+
+
+@pytest.mark.parametrize("form", BOUNDS)
+def test_every_form_of_the_file_agrees_with_torch(small, tmp_path, form):
+    options, bound = BOUNDS[form]
+    cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx", **options)
+    x = torch.randn(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = small(x)
+    for library in (True, False):
+        session = cct.session(tmp_path / "m.onnx", library=library)
+        assert {value.type for value in (*session.get_inputs(), *session.get_outputs())} == {"tensor(float)"}
+        for got, want in zip(session.run(None, {"input": x.numpy()}), expected, strict=True):
+            assert relative(got, want.numpy()) < bound
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"), [({"weights": "float16"}, "float32"), ({"activations": "float16"}, "float16")]
+)
+def test_float16_weights_are_half_as_large(small, tmp_path, options, kind):
+    full = cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx")
+    half = cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx", **options)
+    saved = [a.packed_bytes - b.packed_bytes for a, b in zip(full, half, strict=True)]
+    assert saved == [2 * layer.stored for layer in half]
+    proto = onnx.load(tmp_path / "m.onnx")
+    arrays = {t.name: onnx.numpy_helper.to_array(t) for t in proto.graph.initializer}
+    packed = [n for n in proto.graph.node if n.op_type == NAME]
+    assert len(packed) == 3
+    assert {arrays[n.input[1]].dtype.name for n in packed} == {"float16"}
+    assert {arrays[n.input[7]].dtype.name for n in packed} == {kind}
+    kinds = {n.op_type: {arrays[i].dtype.name for i in n.input if i in arrays} for n in proto.graph.node}
+    assert kinds["ConvTranspose"] == {kind}
+    assert "float32" in kinds["Resize"]  # its scales, which ONNX has in float32 alone
+    casts = [n.input[0] for n in proto.graph.node if n.op_type == "Cast"]
+    assert len(casts) == (3 if kind == "float16" else 0)  # behind the input, before the two outputs
+
+
+def test_a_portable_file_is_plain_onnx_for_any_runtime(small, tmp_path):
+    layers = cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx", portable=True)
+    proto = onnx.load(tmp_path / "m.onnx")
+    assert not proto.functions
+    assert [opset.domain for opset in proto.opset_import] == [""]
+    assert {n.domain for n in proto.graph.node} == {""}
+    assert not {n.op_type for n in proto.graph.node} & {"ScatterElements", "CastLike", "Gather", "Identity", "Constant"}
+    assert {layer.name: layer.reason for layer in layers}["conv1"] == "the file is portable"
+    assert not any(layer.packed_bytes for layer in layers)
+    x = torch.randn(2, 3, 12, 12)
+    got = onnx.reference.ReferenceEvaluator(proto).run(None, {"input": x.numpy()})
+    with torch.no_grad():
+        assert relative(got[1], small(x)[1].numpy()) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "layer"),
+    [({"weights": "float16"}, "conv2"), ({"activations": "float16"}, "conv2"), ({"activations": "float16"}, "stem")],
+)
+def test_a_weight_beyond_float16_is_refused_by_name(tmp_path, options, layer):
+    module = mask_by_hand(Small())
+    weight = getattr(module, layer).weight.data
+    weight[tuple(torch.nonzero(weight)[0])] = 70000
+    message = rf"{layer}\S* holds 70000, beyond float16's 65504: export it with float32"
+    with pytest.raises(UnsupportedModel, match=message) as caught:
+        cct.export(module, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx", **options)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["weights", "activations"])
+def test_a_precision_that_does_not_exist_is_refused(small, tmp_path, option):
+    with pytest.raises(CctError, match=f"{option} is 'fp16': it must be float32 or float16"):
+        cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx", **{option: "fp16"})
 
 
 def test_the_file_says_what_it_is_and_nothing_of_the_machine(small, tmp_path):

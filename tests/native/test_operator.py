@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 from cases import TYPES, draw_packed, draw_values
 from native.seam import PATH, Arguments, run
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 INPUTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")
 ATTRIBUTES = (
