@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import onnx_ir as ir
-from onnx_ir.passes.common import IdentityEliminationPass, InlinePass
+from onnx_ir.passes.common import IdentityEliminationPass, InlinePass, RemoveUnusedNodesPass
 from onnxscript.optimizer import fold_constants
 
 
@@ -13,7 +13,7 @@ class InlineFunctions(ir.passes.InPlacePass):
     """Replace each PatternConv that has its function by a dense Conv and what follows it, in plain ONNX."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Inline every function of `model`, fold what is constant whatever its size, and drop identities."""
+        """Inline every function of `model`, fold what is constant whatever its size, and drop what is not used then."""
         if not model.functions:
             return ir.passes.PassResult(model, modified=False)
         InlinePass()(model)
@@ -25,5 +25,5 @@ class InlineFunctions(ir.passes.InPlacePass):
             # It would leave the zeros that weights are scattered into.
             should_fold=lambda node: True if node.op_type == "ConstantOfShape" else None,
         )
-        IdentityEliminationPass()(model)
+        ir.passes.Sequential(IdentityEliminationPass(), RemoveUnusedNodesPass())(model)
         return ir.passes.PassResult(model, modified=True)
