@@ -41,3 +41,6 @@ def mutate(data: bytes, most: int, seed: int) -> bytes:
     except Exception:
         pass  # no model any more, or one that this mutation does not fit
     return bytes(atheris.Mutate(data, most))
+
+
+READ = (read,)

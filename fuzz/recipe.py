@@ -13,7 +13,7 @@ def seeds() -> Iterator[bytes]:
     for entry in files("cct").joinpath("recipes").iterdir():
         yield entry.read_bytes()
     yield Recipe().to_toml().encode()
-    yield b'pool = [[0, 1, 3, 4], [4, 5, 7, 8]]\nblock = [8, 2]\ninclude = ["layer1.*"]\ngoals = ["accuracy:threshold=90"]'
+    yield b'pool = [[0, 1, 3, 4], [4, 5, 7, 8]]\ninclude = ["layer1.*"]\ngoals = ["accuracy:threshold=90"]'
 
 
 def read(data: bytes) -> None:
@@ -24,3 +24,6 @@ def read(data: bytes) -> None:
         return
     recipe = Recipe.from_toml(text)
     assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+READ = (read,)

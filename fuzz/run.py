@@ -12,11 +12,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import warnings
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import atheris
+import torch
 
 from cct.errors import CctError
 
@@ -24,7 +26,16 @@ ROOT = Path(__file__).parents[1]
 READERS: dict[str, list[str]] = {  # each a module beside this one, and what it is to explore
     "recipe": ["cct.recipe", "cct.goals", "tomlkit.parser", "tomlkit.source", "tomlkit.container", "tomlkit.items"],
     "onnx_file": ["cct.validate", "cct.operator", "cct.patterns", "onnx_ir.serde"],
-}
+    "checkpoint": [
+        *(f"cct.checkpoint.{name}" for name in ("read_file", "check_pickle", "recognize", "find_weights")),
+        *(f"cct.checkpoint.{name}" for name in ("build_network", "fit_weights", "own_format")),
+        "torch._weights_only_unpickler", "torch.serialization", "torch._utils", "pickletools", "zipfile",
+    ],
+    "training_state": [
+        "cct.training_state", "cct.clicktrain", "cct.plan_state", "cct.run_identity", "torch._weights_only_unpickler",
+        "torch.serialization", "torch._utils",
+    ],
+}  # fmt: skip
 
 
 def instrument(module: ModuleType) -> None:
@@ -52,11 +63,15 @@ def main() -> None:
         (corpus / f"seed-{number}").write_bytes(seed)
 
     def attempt(data: bytes) -> None:
-        try:
-            reader.read(data)
-        except CctError as error:
-            assert "\n" not in str(error), f"more than one line: {error}"
+        for read in reader.READ:
+            try:
+                read(data)
+            except CctError as error:
+                if "\n" in str(error):
+                    raise ValueError("an error of more than one line") from error
 
+    warnings.simplefilter("ignore")  # what matters is raised
+    torch.set_num_threads(1)
     limits = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=3000", "-print_final_stats=1"]
     arguments = [sys.argv[0], *limits, f"-artifact_prefix={folder}/", *options, str(corpus)]
     mutator = getattr(reader, "mutate", None)
