@@ -2,8 +2,8 @@
 
     python benchmarks/foreign.py [NETWORK ...] [--no-speed] [--results FILE] [--table]
 
-Nothing is downloaded: weights are Kaiming's, batch statistics are settled on random images, the masks are random, 4x over
-what `cct compress` would prune, block 4x1. So figures of parity, size and speed mean something, and classes nothing.
+Nothing is downloaded: weights are Kaiming's, batch statistics are settled on random images, the masks are random, 4x
+over what `cct compress` would prune, block 4x1. So parity, size and speed mean something, and classes nothing.
 Dense is the same export with packing off; both run interleaved in one process, one thread, batch 1; medians.
 Each network becomes one line of the results; `--table` prints what is there as Markdown.
 """
@@ -26,6 +26,8 @@ from torch import Tensor, nn
 import cct
 from cct.bench import compare, machine
 from cct.operator import NAME
+from cct.parity import relative
+from cct.passes.prunable import prunable
 
 COMPRESSION = 4.0
 BLOCK = (4, 1)
@@ -53,6 +55,7 @@ class UNet(nn.Module):
         return nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (N, 3, H, W), sides divisible by 8, to logits (N, 1, H, W)."""
         skips = []
         for block in self.down:
             skips.append(block(x))
@@ -78,7 +81,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def prepare(name: str, size: int = SIZE) -> tuple[nn.Module, int]:
-    """A network with random masks and activations of a realistic size, in eval mode; also how many layers are masked."""
+    """A network with random masks and activations of a realistic size, in eval mode; how many layers are masked."""
     torch.manual_seed(0)
     module = NETWORKS[name]()
     for layer in module.modules():
@@ -97,14 +100,10 @@ def prepare(name: str, size: int = SIZE) -> tuple[nn.Module, int]:
     return module.eval(), masked
 
 
-def relative(a: Any, b: Any) -> float:
-    """max|a - b| / max|b|."""
-    return float(abs(a - b).max() / abs(b).max())
-
-
 def check(name: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
     """Export a network packed and dense, and compare both ways to run the packed file with torch."""
     module, masked = prepare(name, size)
+    unpruned = {layer: reason for layer, reason in prunable(module).items() if reason}
     packed, dense = folder / "packed.onnx", folder / "dense.onnx"
     layers = cct.export(module, torch.zeros(1, 3, size, size), packed)
     cct.export(module, torch.zeros(1, 3, size, size), dense, pack=False)
@@ -118,7 +117,7 @@ def check(name: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
         "convolutions": len(layers),
         "masked": masked,
         "packed": sum(layer.op == NAME for layer in layers),
-        "dense": dict(Counter(layer.reason for layer in layers if layer.reason)),
+        "dense": dict(Counter(unpruned.get(layer.name, layer.reason) for layer in layers if layer.reason)),
         "compression": round(sum(layer.weights for layer in layers) / sum(layer.kept for layer in layers), 2),
         "variation": round(relative(want[:1], want[1:]), 3),  # of the outputs from one image to another
         "library": relative(got, want),
@@ -141,7 +140,8 @@ def table(lines: list[dict[str, Any]]) -> str:
     newest = {line["network"]: line for line in lines}
     rows = [newest[name] for name in NETWORKS if name in newest]
     text = [
-        "| network | packed / convolutions | compression | file, MB | error, library | error, body | ms dense | ms packed | speed |",
+        "| network | packed / convolutions | compression | file, MB | error, library | error, body "
+        "| ms dense | ms packed | speed |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:

@@ -13,7 +13,10 @@ from typing import NoReturn
 import click
 
 import cct
+from cct.commands.bench import bench
 from cct.commands.compress import compress
+from cct.commands.export import export
+from cct.commands.inspect import inspect
 from cct.commands.validate import validate
 from cct.errors import CctError
 
@@ -25,7 +28,10 @@ def cli(debug: bool) -> None:
     """Prune a CNN while you fine-tune it, export one ONNX file, run it several times faster in ONNX Runtime."""
 
 
+cli.add_command(bench)
 cli.add_command(compress)
+cli.add_command(export)
+cli.add_command(inspect)
 cli.add_command(validate)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from cct.table import aligned
 
 VERSION = 1  # of the JSON
 
@@ -116,8 +118,8 @@ class Report:
         prunable = [layer for layer in self.layers if layer.name in set(self.prunable)]
         macs = sum(layer.macs for layer in self.layers)
         return {
-            "prunable": _ratio(sum(p.weights for p in prunable), sum(p.kept for p in prunable)),
-            "convolutions": _ratio(sum(p.weights for p in self.layers), sum(p.kept for p in self.layers)),
+            "prunable": weights_per_kept(prunable),
+            "convolutions": weights_per_kept(self.layers),
             "file": _ratio(self.bytes["dense"], self.bytes["packed"]),
             "macs": _ratio(macs, sum(layer.macs * layer.density for layer in self.layers)),
         }
@@ -168,8 +170,12 @@ def layer_table(layers: Iterable[Layer]) -> str:
         form = f"{layer.block[0]}x{layer.block[1]}, {layer.patterns} patterns of {layer.entries}"
         shape = "x".join(map(str, layer.shape))
         rows.append((layer.name, shape, f"{layer.density:.3f}", f"dense: {layer.reason}" if layer.reason else form))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    return "".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) + "\n" for row in rows)
+    return aligned(rows)
+
+
+def weights_per_kept(layers: Sequence[Layer]) -> float:
+    """Compression over these layers; 1 if there are none."""
+    return _ratio(sum(layer.weights for layer in layers), sum(layer.kept for layer in layers))
 
 
 def _ratio(whole: float, part: float) -> float:

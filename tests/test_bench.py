@@ -2,20 +2,28 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import pytest
 from cases import draw_packed, draw_values
 
-from cct.bench import Timing, compare, machine
+import cct
+from cct.bench import Timing, compare, machine, random_feeds
+from cct.errors import CctError
 
 
-def model(size: int) -> bytes:
+def model(size: int = 8, outputs: int = 16) -> bytes:
     rng = np.random.default_rng(0)
-    packed = draw_packed(rng, out_channels=16, in_channels=16)
+    packed = draw_packed(rng, out_channels=outputs, in_channels=16)
     case = draw_values(rng, packed, (1, 16, size, size), {"pads": (1, 1, 1, 1)}, "relu")
     return case.model().SerializeToString()
 
 
+def parsed(signature: str, body: str, opset: int = 18) -> bytes:
+    text = f'<ir_version: 10, opset_import: ["": {opset}]> g {signature} {{ {body} }}'
+    return onnx.parser.parse_model(text).SerializeToString()
+
+
 def test_every_model_is_timed_in_turns():
-    times = compare({"small": model(8), "large": model(200)}, rounds=5)
+    times = compare({"small": model(), "large": model(outputs=64)}, rounds=5)
     assert list(times) == ["small", "large"]
     for timing in times.values():
         assert isinstance(timing, Timing)
@@ -23,10 +31,37 @@ def test_every_model_is_timed_in_turns():
         assert 0 < timing.low <= timing.median <= timing.high
 
 
-def test_a_free_batch_takes_the_given_one(tmp_path):
-    text = '<ir_version: 10, opset_import: ["": 18]> g (float[n,3,4,4] x) => (float[n,3,4,4] y) { y = Relu (x) }'
-    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
-    assert compare({"m": tmp_path / "m.onnx"}, batch=5, rounds=1)["m"].runs == 2
+FOUR = "s = Constant <value_ints: ints = [1, 4]> ()"
+FREE = parsed("(float[n,3,h,w] x) => (float[n,3,h,w] y)", "y = Relu (x)")
+FIXED = parsed("(float[1,3,4,4] x) => (float[1,3,4,4] y)", "y = Relu (x)")
+
+
+def test_free_dimensions_take_what_is_given():
+    assert random_feeds(cct.session(FREE), 5, 0, (6, 7))["x"].shape == (5, 3, 6, 7)
+    assert random_feeds(cct.session(FIXED), 5, 0, (6, 7))["x"].shape == (1, 3, 4, 4)
+    assert compare({"m": FREE, "n": FIXED}, size=(4, 4), rounds=1)["m"].runs == 2
+
+
+@pytest.mark.parametrize(
+    ("models", "batch", "message"),
+    [
+        ({"m": FREE}, 1, "dimension 2: give --size"),
+        ({"m": model(8), "n": model(9)}, 1, "m takes 1x16x8x8 and n 1x16x9x9"),
+        ({"m": parsed("(float[n,k] x) => (float[n,k] y)", "y = Relu (x)")}, 1, "dimension 1: give a file with fixed"),
+        ({"m": parsed("(string[1] x) => (string[1] y)", "y = Identity (x)")}, 1, "numbers only"),
+        ({"m": parsed("(float[n,2] x) => (float[1,4] y)", f"{FOUR} y = Reshape (x, s)")}, 3, "m does not run on 3x2"),
+    ],
+)
+def test_inputs_that_can_not_be_made_or_compared(models, batch, message):
+    with pytest.raises(CctError, match=message) as caught:
+        compare(models, batch=batch, rounds=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_several_inputs_of_several_types():
+    text = "(float[n,4] x, int64[2] at, bool[n,4] keep) => (float[n,2] y)"
+    body = "z = Constant <value_float: float = 0.0> () k = Where (keep, x, z) y = Gather <axis: int = 1> (k, at)"
+    assert compare({"m": parsed(text, body)}, batch=3, rounds=1)["m"].runs == 2
 
 
 def test_the_machine_is_named():

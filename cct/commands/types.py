@@ -121,3 +121,23 @@ class Size(click.ParamType[tuple[int, int]]):
         if len(sides) not in (1, 2) or not all(1 <= side <= 4096 for side in sides):
             self.fail(f"{value!r} is no size: give 224 or HEIGHTxWIDTH, each from 1 to 4096", param, ctx)
         return sides[0], sides[-1]
+
+
+class Counts(click.ParamType[tuple[int, ...]]):
+    """`1` or `1,2`: whole numbers from 1 on."""
+
+    name = "N,..."
+
+    def convert(
+        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Parse; each from 1 to 1024."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            counts = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            counts = ()
+        if not counts or not all(1 <= count <= 1024 for count in counts):
+            self.fail(f"{value!r} is no number of threads: give 1 or 1,2, each from 1 to 1024", param, ctx)
+        return counts

@@ -1,0 +1,51 @@
+"""`cct bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cct.commands.types import Counts, Size
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("model", type=_FILE)
+@click.option("--against", type=_FILE, multiple=True, help="Another ONNX file; may be given several times.")
+@click.option("--threads", type=Counts(), multiple=True, help="Within an operator: 1,2 or several times; else 1.")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images a run, where it is free.")
+@click.option("--size", type=Size(), help="Of the images in pixels, where it is free: 224 or HEIGHTxWIDTH.")
+@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Turns of each, 2 runs a turn.")
+@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--layers", is_flag=True, help="Show where the time goes, from ONNX Runtime's profile.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def bench(
+    model: Path,
+    against: tuple[Path, ...],
+    threads: tuple[tuple[int, ...], ...],
+    batch: int,
+    size: tuple[int, int] | None,
+    rounds: int,
+    provider: str,
+    layers: bool,
+    as_json: bool,
+) -> None:
+    """Time MODEL, an ONNX file, side by side with others, end to end in ONNX Runtime.
+
+    All run in one process, in turns, warmed up, on the same random input; medians and the first and last decile. Leave
+    the machine alone meanwhile.
+    """
+    from cct.comparison import measure_files
+
+    found = measure_files(
+        [model, *against],
+        threads=[count for counts in threads for count in counts] or [1],
+        provider=provider,
+        batch=batch,
+        size=size,
+        rounds=rounds,
+        layers=layers,
+    )
+    click.echo(found.to_json() if as_json else found.to_text())

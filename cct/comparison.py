@@ -1,0 +1,194 @@
+"""`cct bench`: ONNX files side by side in one run, as text of at most 100 columns and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from cct.bench import Timing, compare, machine, random_feeds
+from cct.library import isa
+from cct.node_times import NodeTime, node_times
+from cct.onnx_file import pattern_convs, read_model
+from cct.operator import NAME
+from cct.runtime import PROVIDERS
+from cct.table import aligned
+from cct.text import printable
+
+VERSION = 1  # of the JSON
+_CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose", NAME)
+
+
+@dataclass(frozen=True)
+class File:
+    """One of the files.
+
+    Attributes:
+        name: as it was given; of a file that is there twice the second gets a number.
+        bytes: of the file.
+        pattern_convs: PatternConv nodes in it.
+    """
+
+    name: str
+    bytes: int
+    pattern_convs: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `cct bench` measured.
+
+    Attributes:
+        files: the first is compared with each other one.
+        timings: threads -> file -> milliseconds a run.
+        nodes: file -> where its time goes; empty if nobody asked.
+        threads_of_nodes: threads with which `nodes` were measured.
+        isa: row of the library that ran; empty if no file has a PatternConv.
+    """
+
+    files: Sequence[File]
+    timings: dict[int, dict[str, Timing]]
+    provider: str
+    batch: int
+    machine: str
+    onnxruntime: str
+    isa: str
+    nodes: dict[str, list[NodeTime]] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """For programs."""
+        timings = [
+            {"threads": threads, "file": name, **asdict(timing), "ratio": self._ratio(threads, name)}
+            for threads, times in self.timings.items()
+            for name, timing in times.items()
+        ]
+        return json.dumps({"cct_bench": VERSION, **asdict(self), "timings": timings}, indent=2)
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        first = self.files[0].name
+        table = [("threads", "file", "MB", NAME, "median ms", "10 % .. 90 %", "ratio")]
+        for threads, times in self.timings.items():
+            for file in self.files:
+                t = times[file.name]
+                ratio = self._ratio(threads, file.name)
+                cells = (f"{file.bytes / 1e6:.2f}", str(file.pattern_convs), f"{t.median:.2f}")
+                spread = f"{t.low:.2f} .. {t.high:.2f}"
+                table.append((str(threads), printable(file.name), *cells, spread, f"{ratio:.2f}x" if ratio else ""))
+        lines = [aligned(table, right=(0, 2, 3, 4, 5, 6))]
+        if len(self.files) > 1:
+            lines.append(f"ratio        median of that file / median of {printable(first)}")
+        if not any(file.pattern_convs for file in self.files):
+            lines.append(f"note         no file has a {NAME}: nothing of cct's library was measured")
+        runs = next(iter(self.timings.values()))[first].runs
+        library = f", library row {self.isa}" if self.isa else ""
+        lines += [
+            f"measured     {runs} runs each{', interleaved' * (len(self.files) > 1)}, {self.provider}, "
+            f"batch {self.batch} where it is free",
+            f"machine      {self.machine}",
+            f"software     onnxruntime {self.onnxruntime}{library}",
+        ]
+        if self.nodes:
+            threads = next(iter(self.timings))
+            lines += [f"\nby layer, ms, {threads} thread{'s' * (threads > 1)}, in ONNX Runtime's profile:"]
+            lines += [self._layers(), "by operator:\n" + self._operators().rstrip()]
+        return "\n".join(lines)
+
+    def _ratio(self, threads: int, name: str) -> float | None:
+        times = self.timings[threads]
+        first = self.files[0].name
+        return None if name == first else times[name].median / times[first].median
+
+    def _layers(self) -> str:
+        """A line a convolution, joined by its name, and what the letters stand for."""
+        names = dict.fromkeys(n.name for nodes in self.nodes.values() for n in nodes if n.op in _CONVOLUTIONS)
+        rows = [(name, [[n for n in nodes if n.name == name] for nodes in self.nodes.values()]) for name in names]
+        files = "".join(f"{_letter(i)}: {printable(name)}\n" for i, name in enumerate(self.nodes))
+        elsewhere = {n.provider for nodes in self.nodes.values() for n in nodes} - {self.provider}
+        note = f"some nodes ran on {', '.join(sorted(elsewhere))}\n" if elsewhere else ""
+        return files + note + self._beside("layer", rows, lambda nodes: ", ".join(dict.fromkeys(n.op for n in nodes)))
+
+    def _operators(self) -> str:
+        """A line an operator, and the sum."""
+        operators = dict.fromkeys(n.op for nodes in self.nodes.values() for n in nodes)
+        rows = [(op, [[n for n in nodes if n.op == op] for nodes in self.nodes.values()]) for op in operators]
+        rows.append(("all", list(self.nodes.values())))
+        return self._beside("operator", rows, lambda nodes: f"{len(nodes)} node{'s' * (len(nodes) > 1)}")
+
+    def _beside(
+        self, head: str, rows: Iterable[tuple[str, list[list[NodeTime]]]], what: Callable[[list[NodeTime]], str]
+    ) -> str:
+        """For every file what its nodes are, milliseconds, and the share of the file's time."""
+        table = [(head, *(h for i in range(len(self.nodes)) for h in (_letter(i), "ms", "share")))]
+        totals = [_sum(nodes) for nodes in self.nodes.values()]
+        for name, cells in rows:
+            line = [printable(name)]
+            for nodes, total in zip(cells, totals, strict=True):
+                taken = _sum(nodes)
+                line += [what(nodes), f"{taken:.3f}", f"{taken / total:.1%}"] if nodes else ["-", "-", "-"]
+            table.append(tuple(line))
+        figures = [i for i in range(1, len(table[0])) if i % 3 != 1]
+        return aligned(table, right=figures)
+
+
+def measure_files(
+    paths: Sequence[Path],
+    *,
+    threads: Sequence[int],
+    provider: str = "cpu",
+    batch: int = 1,
+    size: tuple[int, int] | None = None,
+    rounds: int = 20,
+    layers: bool = False,
+) -> Comparison:
+    """Check the files, time them in turns, and profile them if asked.
+
+    Args:
+        paths: ONNX files; each other one is compared with the first.
+        threads: within an operator, one measurement each.
+        provider: "cpu" or "cuda".
+        batch, size, rounds: as `compare` takes them.
+        layers: whether to profile, with the first number of threads.
+
+    Raises:
+        CctError: a file can't be used, or they do not take the same input.
+    """
+    models: dict[str, Path] = {}
+    for path in paths:
+        again = sum(other == path for other in paths[: len(models)])
+        models[f"{path} ({again + 1})" if again else str(path)] = path
+    graphs = {name: read_model(path) for name, path in models.items()}
+    files = [File(name, path.stat().st_size, len(pattern_convs(graphs[name]))) for name, path in models.items()]
+    timings = {
+        count: compare(models, threads=count, provider=provider, batch=batch, size=size, rounds=rounds)
+        for count in dict.fromkeys(threads)
+    }
+
+    def use(opened: Any) -> None:
+        feeds = random_feeds(opened, batch, 0, size)
+        for _ in range(rounds + 1):
+            opened.run(None, feeds)
+
+    times = (node_times(path, graphs[name], use, provider, threads[0]) for name, path in models.items())
+    return Comparison(
+        files=files,
+        timings=timings,
+        provider=PROVIDERS[provider],
+        batch=batch,
+        machine=machine(),
+        onnxruntime=ort.__version__,
+        isa=isa() if any(file.pattern_convs for file in files) else "",
+        nodes=dict(zip(models, times, strict=True)) if layers else {},
+    )
+
+
+def _letter(index: int) -> str:
+    return chr(ord("A") + index)
+
+
+def _sum(nodes: Iterable[NodeTime]) -> float:
+    return sum(node.milliseconds for node in nodes)

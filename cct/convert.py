@@ -1,0 +1,189 @@
+"""`convert`: a checkpoint whose weights are pruned becomes an ONNX file, which is checked before it is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_leaves
+
+from cct.checkpoint import LoadedModel, load_model
+from cct.errors import CctError, LibraryError, UnsupportedModel
+from cct.exporter import export
+from cct.operator import NAME
+from cct.output import write
+from cct.parity import proof, relative
+from cct.report import Layer, layer_table, weights_per_kept
+from cct.runtime import PROVIDERS, session
+from cct.source import ModelSource
+
+MAX_ERROR = {"float32": 1e-4, "float16": 2e-2}  # max|a - b| / max|b|, by the narrowest type in use
+_IMAGES = 2
+
+
+@dataclass
+class Conversion:
+    """What `cct export` did.
+
+    Attributes:
+        source: file name, sha256 and arch of what was given.
+        layers: one a convolution.
+        parity: leg -> max|a - b| / max|b| of the library against it, on random images.
+        proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
+        bytes: of the file.
+        types: of weights and activations.
+        portable: whether the file holds plain ONNX operators only.
+        output: the file.
+    """
+
+    source: dict[str, str]
+    layers: list[Layer]
+    parity: dict[str, float]
+    provider: str
+    proven: int
+    bytes: int
+    types: dict[str, str]
+    portable: bool
+    output: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, versioned."""
+        return {"cct_export": 1, **asdict(self), "compression": weights_per_kept(self.layers)}
+
+    def to_json(self) -> str:
+        """For programs."""
+        return json.dumps(self.as_dict(), indent=2)
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        packed = sum(layer.op == NAME for layer in self.layers)
+        errors = ", ".join(f"{leg} {error:.1e}" for leg, error in self.parity.items())
+        none = ": the file is plain dense ONNX" if not packed else ""
+        lines = [
+            f"packed       {packed} of {len(self.layers)} convolutions{none}",
+            f"compression  {weights_per_kept(self.layers):.2f}x over all convolutions",
+            f"file         {self.bytes / 1e6:.2f} MB, {' and '.join(f'{t} {name}' for name, t in self.types.items())}",
+            f"parity       library against {errors}, on {_IMAGES} random images",
+            f"proof        {self.proven} PatternConv ran on {self.provider}",
+            "",
+            layer_table(self.layers),
+            f"wrote        {self.output}",
+        ]
+        return "\n".join(lines)
+
+
+def convert(
+    model: ModelSource,
+    output: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    weights: str = "float32",
+    activations: str = "float32",
+    portable: bool = False,
+) -> Conversion:
+    """Export what a file holds, compare the result with torch, write it.
+
+    Args:
+        model: the network, pruned by whomever.
+        output: the ONNX file, written whole or not at all.
+        size: (height, width) of the images; the checkpoint's if None.
+        weights, activations, portable: as `cct.export` takes them.
+
+    Raises:
+        CctError: the input can't be used, or the exported file answers wrongly; nothing is written.
+    """
+    _check_output(output, model.path)
+    loaded = load_model(model)
+    images = random_images(loaded, size, _IMAGES)
+    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
+        made = Path(folder) / "model.onnx"
+        layers = export(
+            loaded.module,
+            images[:1],
+            made,
+            metadata=_metadata(loaded, images),
+            weights=weights,
+            activations=activations,
+            portable=portable,
+        )
+        errors = _parity(made, loaded.module, images)
+        types = {"weights": weights, "activations": activations}
+        # min(): "float16" if either is
+        limits = {"torch": MAX_ERROR[min(types.values())], "body": MAX_ERROR[activations]}
+        if not all(error <= limits[leg] for leg, error in errors.items()):
+            raise LibraryError(f"the exported model answers wrongly: {errors} (limits {limits}); please report it")
+        result = Conversion(
+            source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
+            layers=layers,
+            parity=errors,
+            provider=PROVIDERS["cpu"],
+            proven=proof(made, images.numpy()),
+            bytes=made.stat().st_size,
+            types=types,
+            portable=portable,
+            output=str(output),
+        )
+        write(output, made.read_bytes())
+    return result
+
+
+def random_images(loaded: LoadedModel, size: tuple[int, int] | None, count: int) -> torch.Tensor:
+    """Normal values as the network takes them, always the same: float32 (count, C, H, W).
+
+    Raises:
+        CctError: neither the file nor `size` says how large the images are, or the network takes no images.
+    """
+    size = size or loaded.size
+    if loaded.channels is None:
+        raise UnsupportedModel("the network has no 2-D convolution, so it takes no images")
+    if size is None:
+        raise CctError("the file does not say how large its images are: give --size, such as 224 or 480x640")
+    return torch.randn(count, loaded.channels, *size, generator=torch.Generator().manual_seed(0))
+
+
+def _check_output(path: Path, source: Path) -> None:
+    if path.suffix != ".onnx":
+        raise CctError(f"--output {path}: give a name that ends in .onnx")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise CctError(f"--output {path}: {path.parent} is no folder that can be written to")
+    if path.exists() and path.samefile(source):
+        raise CctError(f"--output {path} would replace the model; give another name")
+
+
+def _parity(path: Path, module: torch.nn.Module, images: torch.Tensor) -> dict[str, float]:
+    """Largest error over all outputs: of the library against torch, and against the function bodies."""
+    opened = session(path)
+    first = opened.get_inputs()[0]
+    images = images if isinstance(first.shape[0], str) else images[: first.shape[0]]
+    with torch.no_grad():
+        answers = [leaf.numpy() for leaf in tree_leaves(module(images)) if isinstance(leaf, torch.Tensor)]
+    if not all(np.isfinite(answer).all() for answer in answers):
+        raise CctError("the network answers NaN or infinity for random images: nothing can be compared")
+    feeds = {first.name: images.numpy()}
+    got, body = opened.run(None, feeds), session(path, library=False).run(None, feeds)
+    return {leg: _worst(got, others) for leg, others in (("torch", answers), ("body", body))}
+
+
+def _worst(got: list[Any], wanted: list[Any]) -> float:
+    """Largest relative error; NaN if any is."""
+    return float(np.max([relative(a, b) for a, b in zip(got, wanted, strict=True)]))
+
+
+def _metadata(loaded: LoadedModel, images: torch.Tensor) -> dict[str, str]:
+    """What the ONNX file says of itself, beside its version: what the checkpoint said."""
+    stated = {"source_sha256": loaded.sha256, "input": "normalized NCHW", "size": " ".join(map(str, images.shape[2:]))}
+    for name in ("mean", "std"):
+        values = getattr(loaded, name)
+        if values is not None:
+            stated[name] = " ".join(f"{v:g}" for v in values)
+    if loaded.classes is not None:
+        stated["classes"] = "\n".join(loaded.classes)
+    if loaded.recipe is not None:
+        stated["recipe"] = loaded.recipe
+    return stated

@@ -1,0 +1,105 @@
+"""Where the time of a run goes, from ONNX Runtime's profile."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+import onnxruntime as ort
+
+from cct.onnx_file import is_pattern_conv
+from cct.passes.pack_convolutions import describe
+from cct.runtime import session
+
+_EVENT = "_kernel_time"
+_REORDERED = "_nchwc"  # how ONNX Runtime names a convolution that it moved to its own layout: after its output
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """One node of the graph that ONNX Runtime runs.
+
+    Attributes:
+        name: the layer that it was, for a convolution; else what ONNX Runtime calls it.
+        op: operator.
+        provider: where it ran.
+        milliseconds: median over the runs.
+    """
+
+    name: str
+    op: str
+    provider: str
+    milliseconds: float
+
+
+def profile(
+    path: Path, use: Callable[[Any], object], *, provider: str = "cpu", threads: int | None = None
+) -> list[dict[str, Any]]:
+    """The events of all nodes while `use` runs a session of the file, in order.
+
+    Args:
+        path: the ONNX file.
+        use: is given the session.
+        provider: "cpu" or "cuda".
+        threads: within an operator; None for as many as there are cores.
+    """
+    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
+        options = ort.SessionOptions()
+        options.enable_profiling = True
+        options.profile_file_prefix = os.path.join(folder, "profile")
+        opened = session(path, provider=provider, threads=threads, options=options)
+        use(opened)
+        events = json.loads(Path(opened.end_profiling()).read_text())
+    return [e for e in events if e.get("cat") == "Node" and e["name"].endswith(_EVENT)]
+
+
+def node_times(
+    path: Path, model: ir.Model, use: Callable[[Any], object], provider: str, threads: int
+) -> list[NodeTime]:
+    """Every node's time, in the order in which they first ran.
+
+    Args:
+        path: the ONNX file.
+        model: what is in it.
+        use: runs a session several times; each node's first run is left out.
+        provider: "cpu" or "cuda".
+        threads: within an operator.
+    """
+    events: dict[str, list[dict[str, Any]]] = {}
+    for event in profile(path, use, provider=provider, threads=threads):
+        events.setdefault(event["args"]["node_index"], []).append(event)
+    layers = _layers(model, {runs[0]["name"].removesuffix(_EVENT) for runs in events.values()})
+    times = []
+    for first, *runs in events.values():
+        name = first["name"].removesuffix(_EVENT)
+        median = statistics.median(event["dur"] for event in runs or [first]) / 1e3
+        times.append(NodeTime(layers.get(name, name), first["args"]["op_name"], first["args"]["provider"], median))
+    return times
+
+
+def _layers(model: ir.Model, names: set[str]) -> dict[str, str]:
+    """Which layer each profiled convolution is.
+
+    ONNX Runtime fuses what follows into a convolution and then names it after the last output: follow the outputs to
+    the first that the profile knows.
+    """
+    found: dict[str, str] = {}
+    for node in model.graph:
+        ours = is_pattern_conv(node)
+        if not ours and (node.domain or node.op_type not in ("Conv", "ConvTranspose")):
+            continue
+        layer = str(node.name) if ours else describe(node).name
+        value = node.outputs[0]
+        known = [str(node.name), f"{value.name}{_REORDERED}"]
+        while len(value.uses()) == 1 and not names & set(known):
+            value = next(iter(value.uses())).node.outputs[0]
+            known = [f"{value.name}{_REORDERED}"]
+        found |= dict.fromkeys(names & set(known), layer)
+    return found

@@ -1,0 +1,48 @@
+"""Reading ONNX files that are not trusted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from cct.errors import CctError
+from cct.operator import DOMAIN, NAME, read
+from cct.text import printable
+
+_REASON = 200  # characters of what the checker says
+
+
+def read_model(path: Path) -> ir.Model:
+    """Read an ONNX file and check every PatternConv in it.
+
+    Weights may lie in other files of the same folder, unless the model has a PatternConv: those are one file.
+
+    Raises:
+        CctError: the file is no ONNX model, or keeps weights where it must not.
+        OperatorError: a PatternConv breaks its specification.
+    """
+    try:
+        onnx.checker.check_model(os.fspath(path))  # with the path it also checks where outside data lies
+        model = ir.load(path)
+    except Exception as error:  # protobuf and the checker raise many kinds
+        reason = " ".join(str(error).split())[:_REASON]
+        raise CctError(f"{path}: no valid ONNX model ({printable(reason)})") from error
+    nodes = pattern_convs(model)
+    if nodes and any(isinstance(v.const_value, ir.ExternalTensor) for v in model.graph.initializers.values()):
+        raise CctError(f"{path}: keeps weights in other files: save it as one file")
+    for node in nodes:
+        read(node)
+    return model
+
+
+def pattern_convs(model: ir.Model) -> list[ir.Node]:
+    """The PatternConv nodes of the main graph."""
+    return [node for node in model.graph if is_pattern_conv(node)]
+
+
+def is_pattern_conv(node: ir.Node) -> bool:
+    """Whether a node is ours."""
+    return (node.domain, node.op_type) == (DOMAIN, NAME)
