@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
+import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx.inliner import inline_local_functions
 from onnx.reference import ReferenceEvaluator
 
 from cct.errors import CctError, LibraryError
 from cct.library import supported
-from cct.operator import DOMAIN, NAME
+from cct.node_times import profile
+from cct.onnx_file import pattern_convs
+from cct.operator import NAME
 from cct.runtime import PROVIDERS, session
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 PARITY_IMAGES = 16
 REFERENCE_IMAGES = 2  # onnx.reference takes seconds an image
+
+_MAX_ERROR = {"float32": 1e-4, "float16": 2e-2}  # max|a - b| / max|b|; a hundred times what a deep network comes to
 
 Floats = NDArray[np.floating]
 
@@ -84,6 +85,22 @@ def parity(path: Path, images: Floats, module: torch.nn.Module | None, provider:
     return {leg: relative(library[: len(other)], other) for leg, other in others.items()}
 
 
+def check_parity(errors: Mapping[str, float], weights: str, activations: str) -> None:
+    """Make sure that a file which was just exported says what it should.
+
+    Args:
+        errors: as `parity` gives them.
+        weights, activations: types of the file, "float32" or "float16".
+
+    Raises:
+        LibraryError: an error is larger than rounding explains.
+    """
+    # Against torch the rounding of the weights counts too; min(): "float16" if either is.
+    limits = {leg: _MAX_ERROR[min(weights, activations) if leg == "torch" else activations] for leg in errors}
+    if not all(error <= limits[leg] for leg, error in errors.items()):
+        raise LibraryError(f"the exported model answers wrongly: {errors} (limits {limits}); please report it")
+
+
 def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
     """Number of PatternConv nodes that ONNX Runtime's profile shows running on `provider`.
 
@@ -92,22 +109,14 @@ def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
     Raises:
         LibraryError: one of them did not run there.
     """
-    wanted = sum(n.op_type == NAME and n.domain == DOMAIN for n in onnx.load(path).graph.node)
+    wanted = len(pattern_convs(ir.load(path)))
     if not supported():
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        options = ort.SessionOptions()
-        options.enable_profiling = True
-        options.profile_file_prefix = os.path.join(folder, "profile")
-        opened = session(path, provider=provider, options=options)
-        run(opened, images[:1])
-        events = json.loads(Path(opened.end_profiling()).read_text())
+    events = profile(path, lambda opened: run(opened, images[:1]), provider=provider)
     ran = {
         e["args"]["node_index"]
         for e in events
-        if e.get("cat") == "Node"
-        and e["args"].get("op_name") == NAME
-        and e["args"].get("provider") == PROVIDERS[provider]
+        if e["args"].get("op_name") == NAME and e["args"].get("provider") == PROVIDERS[provider]
     }
     if len(ran) != wanted:
         raise LibraryError(f"{path}: {len(ran)} of {wanted} {NAME} nodes ran on {PROVIDERS[provider]}")

@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import onnx
-import onnx_ir as ir
-
 from cct.bench import compare, cores
 from cct.errors import CctError
 from cct.goals import Goal, Measure, failures
-from cct.operator import DOMAIN, NAME, read
+from cct.onnx_file import pattern_convs, read_model
+from cct.operator import NAME
 from cct.parity import PARITY_IMAGES, parity, proof, run
 from cct.report import Speed, speed_line
 from cct.runtime import PROVIDERS, session
@@ -124,22 +122,10 @@ def check_file(path: Path) -> int:
     """Read the file, check every PatternConv in it; returns how many there are.
 
     Raises:
-        CctError: the file is no ONNX model, or refers to data outside itself.
+        CctError: the file is no ONNX model, or keeps weights where it must not.
         OperatorError: a PatternConv breaks its specification.
     """
-    try:
-        proto = onnx.load(path, load_external_data=False)
-        outside = any(t.data_location == onnx.TensorProto.EXTERNAL for t in proto.graph.initializer)
-        if not outside:
-            onnx.checker.check_model(proto)
-            nodes = [n for n in ir.from_proto(proto).graph if (n.domain, n.op_type) == (DOMAIN, NAME)]
-    except Exception as error:  # protobuf, the checker and onnx_ir raise many kinds
-        raise CctError(f"{path}: no valid ONNX model ({' '.join(str(error).split())[:200]})") from error
-    if outside:
-        raise CctError(f"{path}: keeps weights in other files: save it as one file")
-    for node in nodes:
-        read(node)
-    return len(nodes)
+    return len(pattern_convs(read_model(path)))
 
 
 def accuracy(opened: Any, data: Data, batch_size: int = 128) -> float:
