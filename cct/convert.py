@@ -14,16 +14,15 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from cct.checkpoint import LoadedModel, load_model
-from cct.errors import CctError, LibraryError, UnsupportedModel
+from cct.errors import CctError, UnsupportedModel
 from cct.exporter import export
 from cct.operator import NAME
 from cct.output import write
-from cct.parity import proof, relative
+from cct.parity import check_parity, proof, relative
 from cct.report import Layer, layer_table, weights_per_kept
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
 
-MAX_ERROR = {"float32": 1e-4, "float16": 2e-2}  # max|a - b| / max|b|, by the narrowest type in use
 _IMAGES = 2
 
 
@@ -113,11 +112,7 @@ def convert(
             portable=portable,
         )
         errors = _parity(made, loaded.module, images)
-        types = {"weights": weights, "activations": activations}
-        # min(): "float16" if either is
-        limits = {"torch": MAX_ERROR[min(types.values())], "body": MAX_ERROR[activations]}
-        if not all(error <= limits[leg] for leg, error in errors.items()):
-            raise LibraryError(f"the exported model answers wrongly: {errors} (limits {limits}); please report it")
+        check_parity(errors, weights, activations)
         result = Conversion(
             source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
             layers=layers,
@@ -125,7 +120,7 @@ def convert(
             provider=PROVIDERS["cpu"],
             proven=proof(made, images.numpy()),
             bytes=made.stat().st_size,
-            types=types,
+            types={"weights": weights, "activations": activations},
             portable=portable,
             output=str(output),
         )
