@@ -1,4 +1,4 @@
-"""ONNX files, by the check that precedes ONNX Runtime."""
+"""ONNX files: the check that precedes ONNX Runtime, and `cct inspect`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,35 @@ import numpy as np
 import onnx
 from native.forge import MUTATIONS, base
 
-from cct.validate import check_file
+from cct.inspect_onnx import inspect_onnx
+from cct.onnx_file import read_model
 
 FILE = Path(tempfile.mkdtemp()) / "m.onnx"
+DENSE = """<ir_version: 10, opset_import: ["": 18]>
+dense (float[1, 1, 8, 8] X) => (float[1, 1, 8, 8] Y)
+<float[2, 1, 2, 2] W = {1, 0, 1, 0, 1, 0, 1, 0}, float[2, 1, 2, 2] U = {1, 2, 3, 4, 5, 6, 7, 8}>
+{ C = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (X, W)  Y = ConvTranspose <strides = [2, 2]> (C, U) }"""
 
 
 def seeds() -> Iterator[bytes]:
-    """Valid models of one PatternConv."""
+    """Valid models of one PatternConv, and one of dense convolutions."""
+    yield onnx.parser.parse_model(DENSE).SerializeToString()
     for number in range(30):
         yield base(number).model().SerializeToString()
 
 
-def read(data: bytes) -> None:
-    """Check a file."""
+def check(data: bytes) -> None:
+    """What every command does first."""
     FILE.write_bytes(data)
-    check_file(FILE)
+    read_model(FILE)
+
+
+def inspect(data: bytes) -> None:
+    """`cct inspect`, and what it prints."""
+    FILE.write_bytes(data)
+    inspection = inspect_onnx(FILE)
+    inspection.to_text()
+    inspection.to_json()
 
 
 def mutate(data: bytes, most: int, seed: int) -> bytes:
@@ -43,4 +57,4 @@ def mutate(data: bytes, most: int, seed: int) -> bytes:
     return bytes(atheris.Mutate(data, most))
 
 
-READ = (read,)
+READ = (check, inspect)

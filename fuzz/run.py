@@ -25,7 +25,10 @@ from cct.errors import CctError
 ROOT = Path(__file__).parents[1]
 READERS: dict[str, list[str]] = {  # each a module beside this one, and what it is to explore
     "recipe": ["cct.recipe", "cct.goals", "tomlkit.parser", "tomlkit.source", "tomlkit.container", "tomlkit.items"],
-    "onnx_file": ["cct.validate", "cct.operator", "cct.patterns", "onnx_ir.serde"],
+    "onnx_file": [
+        "cct.onnx_file", "cct.operator", "cct.patterns", "cct.inspect_onnx", "cct.inspection",
+        "cct.passes.pack_convolutions", "onnx_ir.serde",
+    ],
     "checkpoint": [
         *(f"cct.checkpoint.{name}" for name in ("read_file", "check_pickle", "recognize", "find_weights")),
         *(f"cct.checkpoint.{name}" for name in ("build_network", "fit_weights", "own_format")),

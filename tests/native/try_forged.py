@@ -9,6 +9,7 @@ happened to them, and the failures, each with its seed and what the child wrote 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
@@ -38,14 +39,19 @@ class Trial:
 
     def __init__(self, library: str, models: list[bytes]) -> None:
         self.library, self.models = library, models
+        asked = ctypes.CDLL(library)
+        asked.cct_isa_name.restype = ctypes.c_char_p
+        rows = [row for row in range(asked.cct_isa_count()) if asked.cct_isa_supported(row)]
+        self.isas = [asked.cct_isa_name(row).decode() for row in rows]
 
     def __call__(self, seed: int) -> str:
         """What happened; anything but a result or a plain error leaves as an exception or ends the process."""
         content = forge(seed, self.models)
         checked = self.check(content)
+        os.environ["CCT_ISA"] = self.isas[seed % len(self.isas)]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.intra_op_num_threads = 1 + (seed % 4 == 0)
+        options.intra_op_num_threads = 1 + (seed % 5 == 0)
         options.enable_cpu_mem_arena = False  # each tensor on its own, so that the sanitizer sees where it ends
         options.enable_mem_pattern = False
         options.register_custom_ops_library(self.library)
