@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
 import torch
 
 from cct.data import Data
-from cct.errors import DataError
+from cct.errors import DataError, UnsupportedModel
+from cct.text import first_line
 from cct.train import evaluate
 
 
@@ -22,19 +24,20 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
 
     Raises:
         DataError: the network does not take the images, has other classes, or is no better than chance.
+        UnsupportedModel: the network answers something else than logits.
     """
     classes = len(images.classes)
     if names is not None and tuple(names) != images.classes:
         own, given = (", ".join(part[:4]) for part in (tuple(names), images.classes))
         raise DataError(f"the model's classes are {own} ...; {images.name} has {given} ...: they must agree, in order")
-    try:
-        with torch.no_grad():
-            logits = module(images.example().to(next(module.parameters()).device))
-    except (RuntimeError, ValueError) as error:
-        line = str(error).split("\n")[0]
-        raise DataError(f"the model does not take images of {images.name} ({line}): check channels and size") from error
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[1] != classes:
-        answer = tuple(logits.shape[1:]) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    logits = _answer(module, images.example(), images.name)
+    if not isinstance(logits, torch.Tensor):
+        raise UnsupportedModel(
+            f"the model answers a {type(logits).__name__}, not one tensor of logits: name a factory in --arch whose "
+            "network returns the logits alone"
+        )
+    if logits.ndim != 2 or logits.shape[1] != classes:
+        answer = tuple(logits.shape[1:])
         raise DataError(f"{images.name} has {classes} classes, the model answers {answer}: they must agree")
     accuracy = evaluate(module, images)
     labels = images.val.labels
@@ -46,3 +49,27 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
             "check the order of the classes, the normalization (mean, std) and the image size"
         )
     return accuracy
+
+
+def check_training(module: torch.nn.Module, images: Data) -> None:
+    """Ask a copy of the network for its answer while it trains.
+
+    Raises:
+        UnsupportedModel: it answers more than logits, as networks with auxiliary classifiers do.
+    """
+    two = torch.cat([images.example()] * 2)
+    answer = _answer(copy.deepcopy(module).train(), two, images.name)
+    if not isinstance(answer, torch.Tensor):
+        raise UnsupportedModel(
+            f"in training the model answers a {type(answer).__name__}, not one tensor of logits: build it without "
+            "auxiliary classifiers (--arch-arg aux_logits=False)"
+        )
+
+
+def _answer(module: torch.nn.Module, batch: torch.Tensor, name: str) -> object:
+    try:
+        with torch.no_grad():
+            return module(batch.to(next(module.parameters()).device))
+    except Exception as error:  # it is the user's own code
+        line = first_line(error)
+        raise DataError(f"the model does not take images of {name} ({line}): check channels and size") from error

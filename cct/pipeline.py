@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cct import validate
-from cct.baseline import baseline_accuracy
+from cct.baseline import baseline_accuracy, check_training
 from cct.bench import machine
 from cct.checkpoint import LoadedModel, load_model, save_checkpoint
 from cct.clicktrain import ClickTrain
@@ -96,12 +96,14 @@ def compress(
         if outputs and outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
             raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
         mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
-        images = load_data(data, mean=mean, std=std, size=size)
+        images = load_data(data, mean=mean, std=std, size=size, channels=loaded.channels)
         followed = replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
         network = {"model": loaded.sha256, "arch": str(model.arch or loaded.arch), "key": str(model.key)}
         state = StateFile(folder / STATE, run_identity(network, followed, images, trained_on))
         loaded.module.to(trained_on)
         baseline = baseline_accuracy(loaded.module, images, loaded.classes)
+        if followed.epochs:
+            check_training(loaded.module, images)
 
         teacher = copy.deepcopy(loaded.module) if followed.distillation else None
         pruner = ClickTrain(loaded.module, followed, total_steps(images, followed)) if recipe.compression > 1 else None

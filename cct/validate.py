@@ -180,7 +180,7 @@ def _baseline(baseline: ModelSource, images: Data, path: Path) -> tuple[float, P
 
 
 def _scale(path: Path, opened: Any) -> dict[str, Any]:
-    """Mean, std and size that the file was made for, as `load_data` takes them."""
+    """Mean, std, size and channels that the file was made for, as `load_data` takes them."""
     stated = opened.get_modelmeta().custom_metadata_map
     found: dict[str, Any] = {}
     for name in ("mean", "std"):
@@ -189,7 +189,7 @@ def _scale(path: Path, opened: Any) -> dict[str, Any]:
                 found[name] = [float(v) for v in stated[f"cct.{name}"].split()]
             except ValueError as error:
                 raise CctError(f"{path}: cct.{name} is {stated[f'cct.{name}']!r}, not numbers") from error
-    height, width = opened.get_inputs()[0].shape[-2:]
-    if isinstance(height, int) and isinstance(width, int):
-        found["size"] = (height, width)
+    shape = opened.get_inputs()[0].shape
+    if len(shape) == 4 and all(isinstance(side, int) for side in shape[1:]):
+        found |= {"channels": shape[1], "size": (shape[2], shape[3])}
     return found

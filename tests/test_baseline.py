@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from cct.baseline import baseline_accuracy
+from cct.baseline import baseline_accuracy, check_training
 from cct.checkpoint import load_model
 from cct.data import load_data
-from cct.errors import DataError
+from cct.errors import DataError, UnsupportedModel
 from cct.models import MODELS
 from cct.source import ModelSource
 
@@ -70,3 +70,44 @@ def test_classes_in_another_order_are_refused(digits):
     with pytest.raises(DataError, match=r"classes are 9, 8, 7, 6 \.\.\.; digits has 0, 1, 2, 3"):
         baseline_accuracy(shipped(), digits, digits.classes[::-1])
     baseline_accuracy(shipped(), digits, digits.classes)
+
+
+class Wrapped(nn.Module):
+    """The shipped network with another answer."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.inner, self.answer = shipped(), answer
+
+    def forward(self, x):
+        return self.answer(self, self.inner(x))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(lambda m, x: (x, x), "tuple"), (lambda m, x: {"logits": x}, "dict"), (lambda m, x: None, "NoneType")],
+)
+def test_answers_that_are_no_logits(digits, answer, kind):
+    with pytest.raises(UnsupportedModel, match=f"answers a {kind}, not one tensor of logits: name a factory"):
+        baseline_accuracy(Wrapped(answer).eval(), digits)
+
+
+def test_a_network_that_raises(digits):
+    with pytest.raises(DataError, match=r"does not take images of digits \(list index out of range\)"):
+        baseline_accuracy(Wrapped(lambda m, x: [][0]).eval(), digits)
+
+
+def test_auxiliary_answers_while_training(digits):
+    module = Wrapped(lambda m, x: (x, x) if m.training else x).eval()
+    baseline_accuracy(module, digits)
+    with pytest.raises(UnsupportedModel, match="in training the model answers a tuple"):
+        check_training(module, digits)
+    assert not module.training
+
+
+def test_asking_leaves_the_network_as_it_is(digits):
+    module = shipped()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    check_training(module, digits)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert not module.training

@@ -54,6 +54,8 @@ def check_module(path: Path, module: nn.Module) -> nn.Module:
     except Exception as error:  # it is code of another time, perhaps for another version of PyTorch
         kind = f"{type(error).__name__}: {error}".splitlines()[0]
         raise CheckpointError(f"{path} holds a module that cannot be used ({kind}): save model.state_dict()") from error
+    if not any(True for _ in module.parameters()):
+        raise CheckpointError(f"{path} holds a module without weights: give a trained network")
     _check_values(path, values)
     return module
 

@@ -115,7 +115,8 @@ def load_function(spec: str, wanted: Wanted) -> Data:
             raise DataError(
                 f"{where}: {split} has the label {odd}, train has {len(classes)} classes: they count from 0"
             )
-    splits = {split: Split(sources[split], labels[split], *map(column, scale)) for split in sources}
+    mean, std = map(column, scale)
+    splits = {split: Split(sources[split], labels[split], mean, std) for split in sources}
     return Data(spec, classes, channels, size, *scale, augmented=False, train=splits["train"], val=splits["val"])
 
 
