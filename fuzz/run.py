@@ -34,6 +34,10 @@ READERS: dict[str, list[str]] = {  # each a module beside this one, and what it 
         *(f"cct.checkpoint.{name}" for name in ("build_network", "fit_weights", "own_format")),
         "torch._weights_only_unpickler", "torch.serialization", "torch._utils", "pickletools", "zipfile",
     ],
+    "images": [
+        *(f"cct.images.{name}" for name in ("arrays", "memory_images", "split", "wanted")),
+        "numpy.lib._format_impl", "zipfile",
+    ],
     "training_state": [
         "cct.training_state", "cct.clicktrain", "cct.plan_state", "cct.run_identity", "torch._weights_only_unpickler",
         "torch.serialization", "torch._utils",

@@ -54,8 +54,7 @@ def load_arrays(path: Path, wanted: Wanted) -> Data:
         return MemoryImages(pixels[split], channels, (height, width))
 
     own = sizes.pop() if len(sizes) == 1 else None
-    augmented = bool(arrays.get("augment", True))
-    return make_data(path.name, classes, images, labels, own, wanted.size, channels, scale, augmented)
+    return make_data(path.name, classes, images, labels, own, wanted.size, channels, scale, _augment(path, arrays))
 
 
 def _read(path: Path) -> dict[str, Array]:
@@ -161,3 +160,10 @@ def _classes(path: Path, arrays: dict[str, Array]) -> tuple[str, ...]:
     if len(names) < 2 and arrays["y_train"].dtype.kind in "iu":
         raise DataError(f"{path} has {len(names)} class: at least 2 are needed")
     return names
+
+
+def _augment(path: Path, arrays: dict[str, Array]) -> bool:
+    given = arrays.get("augment", np.array(True))
+    if given.shape != () or given.dtype != np.bool_:
+        raise DataError(f"{path}: augment is {given.dtype} of the shape {list(given.shape)}: save True or False")
+    return bool(given)

@@ -112,6 +112,8 @@ def test_normalized_values_need_saying_so(save: Any, refused: Any) -> None:
         ({"y_train": np.zeros(12, np.int64)}, "has 1 class: at least 2 are needed"),
         ({"classes": np.array(["a", "b"])}, "y_train has the label 2, there are 2 classes"),
         ({"classes": np.arange(3)}, "classes is no list of names"),
+        ({"augment": np.array([True, False])}, "augment is bool of the shape [2]: save True or False"),
+        ({"augment": np.array("no")}, "augment is <U2 of the shape []"),
     ],
 )
 def test_wrong_arrays_are_named(save: Any, refused: Any, changes: dict[str, Any], message: str) -> None:
