@@ -33,7 +33,7 @@ def run_identity(network: Mapping[str, str], recipe: Recipe, images: Data, devic
         "device": f"{device.type} {processor}",
         "threads": str(torch.get_num_threads()),
         "cct": cct.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own, which a state does not take
         **{name: repr(value) for name, value in asdict(recipe).items()},
     }
 

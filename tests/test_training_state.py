@@ -201,6 +201,7 @@ def test_whatever_changes_the_result_tells_runs_apart() -> None:
         run_identity({"model": "a"}, Recipe(), replace(digits, train=other_pixels), cpu),
     ]
     assert runs[0] == run_identity({"model": "a"}, Recipe(), load_data("digits"), cpu)
+    assert {type(value) for value in runs[0].values()} == {str}  # a state holds nothing else
     assert len({tuple(run.items()) for run in runs}) == len(runs)
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
