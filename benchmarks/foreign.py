@@ -100,18 +100,17 @@ def prepare(name: str, size: int = SIZE) -> tuple[nn.Module, int]:
     return module.eval(), masked
 
 
-def check(name: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
-    """Export a network packed and dense, and compare both ways to run the packed file with torch."""
+def check(name: str, folder: Path, size: int = SIZE) -> tuple[dict[str, Any], nn.Module]:
+    """Export a network to packed.onnx and compare both ways to run that with torch."""
     module, masked = prepare(name, size)
     unpruned = {layer: reason for layer, reason in prunable(module).items() if reason}
-    packed, dense = folder / "packed.onnx", folder / "dense.onnx"
-    layers = cct.export(module, torch.zeros(1, 3, size, size), packed)
-    cct.export(module, torch.zeros(1, 3, size, size), dense, pack=False)
+    layers = cct.export(module, torch.zeros(1, 3, size, size), folder / "packed.onnx")
     images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         want = module(images).numpy()
-    got, body = (cct.session(packed, library=way).run(None, {"input": images.numpy()})[0] for way in (True, False))
-    return {
+    sessions = [cct.session(folder / "packed.onnx", library=way) for way in (True, False)]
+    got, body = (session.run(None, {"input": images.numpy()})[0] for session in sessions)
+    line = {
         "network": name,
         "size": size,
         "convolutions": len(layers),
@@ -122,13 +121,18 @@ def check(name: str, folder: Path, size: int = SIZE) -> dict[str, Any]:
         "variation": round(relative(want[:1], want[1:]), 3),  # of the outputs from one image to another
         "library": relative(got, want),
         "body": relative(body, want),
-        "dense_bytes": dense.stat().st_size,
-        "packed_bytes": packed.stat().st_size,
     }
+    return line, module
+
+
+def beside_dense(module: nn.Module, folder: Path, size: int = SIZE) -> dict[str, int]:
+    """Export the same network to dense.onnx; bytes of both files."""
+    cct.export(module, torch.zeros(1, 3, size, size), folder / "dense.onnx", pack=False)
+    return {f"{name}_bytes": (folder / f"{name}.onnx").stat().st_size for name in ("dense", "packed")}
 
 
 def speed(folder: Path, rounds: int) -> dict[str, Any]:
-    """Milliseconds of the two files that `check` left."""
+    """Milliseconds of the two files."""
     times = compare({"dense": folder / "dense.onnx", "packed": folder / "packed.onnx"}, rounds=rounds)
     ours = times["packed"]
     figures = {"dense_ms": times["dense"].median, "packed_ms": ours.median, "low_ms": ours.low, "high_ms": ours.high}
@@ -170,7 +174,8 @@ def main() -> None:
     given.results.parent.mkdir(parents=True, exist_ok=True)
     for name in () if given.table else given.networks or NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
-            line = check(name, Path(folder))
+            line, module = check(name, Path(folder))
+            line |= beside_dense(module, Path(folder))
             if not given.no_speed:
                 line |= speed(Path(folder), given.rounds)
         with given.results.open("a") as file:
