@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 
 from cct.errors import CctError
-from cct.operator import DOMAIN, NAME, read
+from cct.operator import DOMAIN, NAMES, read
 from cct.text import printable
 
 _REASON = 200  # characters of what the checker says
@@ -45,4 +45,4 @@ def pattern_convs(model: ir.Model) -> list[ir.Node]:
 
 def is_pattern_conv(node: ir.Node) -> bool:
     """Whether a node is ours."""
-    return (node.domain, node.op_type) == (DOMAIN, NAME)
+    return node.domain == DOMAIN and node.op_type in NAMES

@@ -2,7 +2,7 @@
 
     Y = act(conv(X, unpack(W)) + B [+ Z])
 
-One function overload per variant in use, since a body can branch neither on an omitted input nor on an attribute.
+One name and function per variant in use, since a body can branch neither on an omitted input nor on an attribute.
 """
 
 from __future__ import annotations
@@ -20,20 +20,28 @@ from cct.patterns import Packed, check, unpack
 
 DOMAIN = "cct"
 NAME = "PatternConv"
+VARIANTS = {  # activation, with or without a residual; names, since onnxruntime 1.18 mixes up overloads of one name
+    "none": NAME,
+    "relu": f"{NAME}Relu",
+    "clip": f"{NAME}Clip",
+    "none_add": f"{NAME}Add",
+    "relu_add": f"{NAME}AddRelu",
+    "clip_add": f"{NAME}AddClip",
+}
+NAMES = frozenset(VARIANTS.values())
 VERSION = 1
 OPSET = 18  # of everything else in the file; the bodies need 18 (ScatterElements with add), the oldest runtime takes 21
 LARGEST = 65535  # of kernel_shape, strides, pads, dilations, block: no product of two overflows anywhere
-IR_VERSION = 10  # the first with function overloads
+IR_VERSION = 10  # the newest that the oldest runtime reads
 CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7
-VARIANTS = tuple(f"{act}{add}" for act in ("none", "relu", "clip") for add in ("", "_add"))
 
 _INTS = ("kernel_shape", "strides", "pads", "dilations", "pool", "block")
 _INT = ("group", "in_channels", "out_channels", "entries")
 _FLOAT = ("clip_min", "clip_max")
 
 _BODY = """
-<domain: "cct", overload: "{variant}", opset_import: ["" : {opset}]>
-PatternConv <kernel_shape, strides, pads, dilations, pool, block, group, in_channels, out_channels, entries,
+<domain: "cct", opset_import: ["" : {opset}]>
+{name} <kernel_shape, strides, pads, dilations, pool, block, group, in_channels, out_channels, entries,
              clip_min, clip_max, layout>
 ({inputs}) => (Y)
 {{
@@ -139,13 +147,13 @@ def activation(clip_min: float, clip_max: float) -> str:
 
 
 def function(variant: str) -> ir.Function:
-    """The body of one of `VARIANTS`, which is also the name of its overload."""
+    """The body of one of `VARIANTS`."""
     act, _, add = variant.partition("_")
     tail = (
         f"  sum = Add (conv, Z)\n{_ACTIVATION[act].format(sum='sum')}" if add else _ACTIVATION[act].format(sum="conv")
     )
     inputs = ", ".join(("X", *CONSTANTS, *(["Z"] if add else [])))
-    text = _BODY.format(variant=variant, opset=OPSET, inputs=inputs, tail=tail)
+    text = _BODY.format(name=VARIANTS[variant], opset=OPSET, inputs=inputs, tail=tail)
     return ir.serde.deserialize_function(onnx.parser.parse_function(text))
 
 

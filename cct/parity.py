@@ -17,7 +17,7 @@ from cct.errors import CctError, LibraryError
 from cct.library import supported
 from cct.node_times import profile
 from cct.onnx_file import pattern_convs
-from cct.operator import NAME
+from cct.operator import NAME, NAMES
 from cct.runtime import PROVIDERS, session
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
     ran = {
         e["args"]["node_index"]
         for e in events
-        if e["args"].get("op_name") == NAME and e["args"].get("provider") == PROVIDERS[provider]
+        if e["args"].get("op_name") in NAMES and e["args"].get("provider") == PROVIDERS[provider]
     }
     if len(ran) != wanted:
         raise LibraryError(f"{path}: {len(ran)} of {wanted} {NAME} nodes ran on {PROVIDERS[provider]}")

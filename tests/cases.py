@@ -68,7 +68,7 @@ class Case:
         helper = onnx.helper
         inputs = ["X", *operator.CONSTANTS, *([] if self.z is None else ["Z"])]
         attributes = operator.attributes(self.packed, **self.geometry, **self.clip)  # type: ignore[arg-type]  # of known lengths
-        node = helper.make_node(operator.NAME, inputs, ["Y"], domain=operator.DOMAIN, overload=variant, **attributes)
+        node = helper.make_node(operator.VARIANTS[variant], inputs, ["Y"], domain=operator.DOMAIN, **attributes)
         arrays = {n: self.bias if n == "B" else getattr(self.packed, n) for n in operator.CONSTANTS}
         kind = helper.np_dtype_to_tensor_dtype(self.x.dtype)
         graph = helper.make_graph(

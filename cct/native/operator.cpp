@@ -17,7 +17,9 @@ using cct::fail;
 using cct::guarded;
 
 constexpr const char* kDomain = "cct";
-constexpr const char* kName = "PatternConv";
+// One operator: the names are for its function bodies, which say by them what they do (docs/operator.md).
+constexpr const char* kNames[] = {"PatternConv",    "PatternConvRelu",    "PatternConvClip",
+                                  "PatternConvAdd", "PatternConvAddRelu", "PatternConvAddClip"};
 enum Input : size_t { kX, kW, kFilters, kChannels, kPatterns, kOrder, kInOrder, kB, kZ, kInputs };
 constexpr const char* kInputNames[kInputs] = {"X",     "W",        "filters", "channels", "patterns",
                                               "order", "in_order", "B",       "Z"};
@@ -33,9 +35,10 @@ constexpr Variant kVariants[] = {
     {"CPUExecutionProvider", ORT_FLOAT16, ORT_FLOAT16},
 };
 
-// A variant of one registration. ONNX Runtime asks it questions without saying where its API is.
+// A name and variant of one registration. ONNX Runtime asks it questions without saying where its API is.
 struct Operator : OrtCustomOp {
   const OrtApi* api;
+  const char* name;
   Variant variant;
 };
 
@@ -257,12 +260,13 @@ class Kernel {
 
 // ---------------------------------------------------------------- what ONNX Runtime calls
 
-Operator make_operator(const OrtApi* api, const Variant& variant) {
+Operator make_operator(const OrtApi* api, const char* name, const Variant& variant) {
   Operator op{};
   op.api = api;
+  op.name = name;
   op.variant = variant;
   op.version = kOrtApiVersion;
-  op.GetName = [](const OrtCustomOp*) { return kName; };
+  op.GetName = [](const OrtCustomOp* op) { return static_cast<const Operator*>(op)->name; };
   op.GetExecutionProviderType = [](const OrtCustomOp* op) { return variant_of(op).provider; };
   op.GetInputTypeCount = [](const OrtCustomOp*) -> size_t { return kInputs; };
   op.GetInputType = [](const OrtCustomOp* op, size_t i) { return input_type(variant_of(op), i); };
@@ -314,9 +318,11 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
     // The session keeps pointers to the domain and the operators and tells nobody when it ends, so they stay.
     OrtCustomOpDomain* domain = nullptr;
     check_status(api, ort::CreateCustomOpDomain(api, kDomain, &domain), "domain");
-    for (const Variant& variant : kVariants) {
-      auto op = std::make_unique<Operator>(make_operator(api, variant));
-      check_status(api, ort::CustomOpDomain_Add(api, domain, op.release()), "domain");
+    for (const char* name : kNames) {
+      for (const Variant& variant : kVariants) {
+        auto op = std::make_unique<Operator>(make_operator(api, name, variant));
+        check_status(api, ort::CustomOpDomain_Add(api, domain, op.release()), "domain");
+      }
     }
     return ort::AddCustomOpDomain(api, options, domain);
   });

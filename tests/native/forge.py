@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 from cases import CLIPS, TYPES, Case, draw_packed, draw_values
+from native.seam import Arguments
 from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
@@ -22,6 +23,7 @@ FLOATS = (float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1e-45, -1.5, 3e3
 TEXTS = ("", "NHWC", "NCHW\0", "nchw", "\u00fc" * 1000)
 INDICES = ("filters", "channels", "patterns", "order", "in_order")
 ROWS = ("W", "filters", "channels", "patterns")
+WINDOW = (1, 1, 2, 3, 7, 255, 65534, 65535)
 KERNELS = ((3, 3), (3, 3), (1, 1), (5, 5), (2, 3), (1, 7))
 
 
@@ -65,6 +67,23 @@ def forge(seed: int, models: list[bytes]) -> bytes:
     return _bytes(rng, content) if rng.random() < 0.15 else content
 
 
+def forge_arguments(rng: Rng, case: Case) -> Arguments:
+    """What the C functions are told of a case, with another window and sometimes a number that is not allowed."""
+    stated = Arguments.of(case.packed, case.bias, **case.geometry, **case.clip)
+    for name in ("strides", "pads", "dilations", "kernel_shape"):
+        if rng.random() < 0.4:
+            setattr(stated, name, [_pick(rng, WINDOW) for _ in getattr(stated, name)])
+    if rng.random() < 0.1:
+        setattr(stated, _pick(rng, ["group", "in_channels", "out_channels", "entries"]), _pick(rng, NUMBERS))
+    return stated
+
+
+def odd_shape(rng: Rng, channels: int) -> tuple[int, ...]:
+    """Of an X that need not exist: small, or as large as numbers get."""
+    sizes = [_pick(rng, NUMBERS) if rng.random() < 0.3 else int(rng.integers(40)) for _ in range(4)]
+    return (sizes[0], channels if rng.random() < 0.9 else sizes[1], *sizes[2:])
+
+
 def odd_feeds(rng: Rng, feeds: dict[str, Array]) -> dict[str, Array]:
     """The same inputs with one of another shape or type."""
     name = list(feeds)[rng.integers(len(feeds))]
@@ -97,7 +116,7 @@ def _pick(rng: Rng, items: Any) -> Any:
 
 
 def _node(rng: Rng, model: onnx.ModelProto) -> onnx.NodeProto:
-    packed = [node for node in model.graph.node if node.op_type == "PatternConv"]
+    packed = [node for node in model.graph.node if node.op_type.startswith("PatternConv")]
     return _pick(rng, packed or list(model.graph.node))
 
 
@@ -334,7 +353,7 @@ def _model(rng: Rng, model: onnx.ModelProto) -> None:
     elif how == 3:
         node.overload = _pick(rng, ["", "none", "relu_add", "nowhere"])
     elif how == 4:
-        node.op_type = _pick(rng, ["", "Conv", "Relu", "PatternConv2"])
+        node.op_type = _pick(rng, ["", "Conv", "PatternConv", "PatternConvRelu", "PatternConvAdd", "PatternConv2"])
     elif how == 5:
         node.domain = _pick(rng, ["", "com.microsoft", "x"])
     elif how == 6:

@@ -15,6 +15,8 @@ from cases import TYPES, draw_packed, draw_values
 from native.seam import PATH, Arguments, run
 from onnx import helper, numpy_helper
 
+from cct.operator import NAMES
+
 INPUTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")
 ATTRIBUTES = (
     "kernel_shape", "strides", "pads", "dilations", "pool", "block", "group", "in_channels", "out_channels",
@@ -32,7 +34,9 @@ def bias():
     return np.random.default_rng(1).standard_normal(10).astype(np.float32)
 
 
-def model(arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(), after=(), x_type=None):
+def model(
+    arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(), after=(), x_type=None, name="PatternConv"
+):
     """Bytes of a model of one PatternConv.
 
     Args:
@@ -43,22 +47,24 @@ def model(arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(
         fed: names of inputs that are no constants.
         after: nodes behind it, the last with output "out".
         x_type: of X and Z; None is that of B.
+        name: of the operator.
     """
     attributes = {name: getattr(arguments, name) for name in ATTRIBUTES}
     attributes |= {name: [int(i) for i in value] for name, value in attributes.items() if np.ndim(value)}
     names = ["X", *INPUTS, *(["Z"] if residual else [])]
-    node = helper.make_node("PatternConv", names, ["Y"], domain="cct", **attributes)
+    node = helper.make_node(name, names, ["Y"], domain="cct", **attributes)
     if change:
         change(node)
     kind = helper.np_dtype_to_tensor_dtype(x_type or arguments.arrays["B"].dtype)
     inputs = [helper.make_tensor_value_info("X", kind, shape)]
     inputs += [helper.make_tensor_value_info("Z", kind, residual)] if residual else []
-    for name in fed:
-        array = arguments.arrays[name]
-        inputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape))
+    for constant in fed:
+        array = arguments.arrays[constant]
+        constant_kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        inputs.append(helper.make_tensor_value_info(constant, constant_kind, array.shape))
     graph = helper.make_graph(
         [node, *after], "g", inputs, [helper.make_empty_tensor_value_info("out" if after else "Y")],
-        [numpy_helper.from_array(a, name) for name, a in arguments.arrays.items() if name not in fed],
+        [numpy_helper.from_array(a, constant) for constant, a in arguments.arrays.items() if constant not in fed],
     )  # fmt: skip
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("cct", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
@@ -87,6 +93,15 @@ def test_it_computes_what_the_seam_does(packed, threads, residual, types):
     got = session(content, threads).run(None, case.feeds())[0]
     assert got.dtype == case.x.dtype
     assert np.array_equal(got, run(None, case.x, case.packed, bias=case.bias, z=case.z, **geometry, **case.clip))
+
+
+@pytest.mark.parametrize("types", TYPES)
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_name_is_registered_for_all_types(packed, types, name):
+    case = draw_values(np.random.default_rng(2), packed, (1, 6, 9, 9), {}, residual="Add" in name).cast(types)
+    content = model(Arguments.of(case.packed, case.bias), residual=case.z is not None and case.z.shape, name=name)
+    got = session(content).run(None, case.feeds())[0]
+    assert np.array_equal(got, run(None, case.x, case.packed, bias=case.bias, z=case.z))
 
 
 @pytest.mark.skipif(
