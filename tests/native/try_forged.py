@@ -1,16 +1,17 @@
 """Opens and runs forged models, each in a child process that has opened none before, and says what came of it.
 
-    python -m native.try_forged LIBRARY COUNT SEED [MODEL ...]
+    python -m native.try_forged COUNT SEED [MODEL ...]
 
-It forks after everything is imported. A batch of forged models shares a child, for speed; what the parent has heard
-from a child when it ends tells which model ended it. The last line on stdout is JSON: how many there were, what
-happened to them, and the failures, each with its seed and what the child wrote to stderr.
+The library is the one of native/seam.py. It forks after everything is imported. A batch of forged models shares a
+child, for speed; what the parent has heard from a child when it ends tells which model ended it. The last line on
+stdout is JSON: how many there were, what happened to them, and the failures, each with its seed and what the child
+wrote to stderr.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
+import math
 import os
 import select
 import signal
@@ -22,14 +23,17 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from native.forge import base, forge, odd_feeds
+from cases import Case
+from native.forge import base, forge, forge_arguments, odd_feeds, odd_shape
+from native.seam import PATH, SUPPORTED, PatternConv, SeamError
 
 from cct.errors import CctError
-from cct.validate import check_file
+from cct.onnx_file import read_model
 
 LIMIT = 20.0  # seconds for one model
 BATCH = 50
 BASES = 60
+SMALL = 2**18  # numbers or bytes
 SIZES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
          "tensor(int32)": np.int32, "tensor(uint8)": np.uint8}  # fmt: skip
 
@@ -37,24 +41,21 @@ SIZES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(dou
 class Trial:
     """What is tried with each forged model."""
 
-    def __init__(self, library: str, models: list[bytes]) -> None:
-        self.library, self.models = library, models
-        asked = ctypes.CDLL(library)
-        asked.cct_isa_name.restype = ctypes.c_char_p
-        rows = [row for row in range(asked.cct_isa_count()) if asked.cct_isa_supported(row)]
-        self.isas = [asked.cct_isa_name(row).decode() for row in rows]
+    def __init__(self, cases: list[Case], models: list[bytes]) -> None:
+        self.cases, self.models = cases, models
 
     def __call__(self, seed: int) -> str:
         """What happened; anything but a result or a plain error leaves as an exception or ends the process."""
         content = forge(seed, self.models)
         checked = self.check(content)
-        os.environ["CCT_ISA"] = self.isas[seed % len(self.isas)]
+        self.call(np.random.default_rng([seed, 2]))
+        os.environ["CCT_ISA"] = SUPPORTED[seed % len(SUPPORTED)]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1 + (seed % 5 == 0)
         options.enable_cpu_mem_arena = False  # each tensor on its own, so that the sanitizer sees where it ends
         options.enable_mem_pattern = False
-        options.register_custom_ops_library(self.library)
+        options.register_custom_ops_library(PATH)
         try:
             opened = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception:
@@ -73,13 +74,29 @@ class Trial:
                 continue
         return f"{checked}, opened, {outcome}"
 
+    def call(self, rng: np.random.Generator) -> None:
+        """The C functions, with numbers that no session comes to, since its X has to exist."""
+        case = self.cases[rng.integers(len(self.cases))]
+        try:
+            conv = PatternConv(forge_arguments(rng, case), SUPPORTED[rng.integers(len(SUPPORTED))])
+        except SeamError:
+            return
+        for _ in range(4):
+            shape = odd_shape(rng, case.packed.in_channels)
+            try:
+                dims, scratch = conv.prepare(shape)
+                if max(math.prod(shape), math.prod(dims), scratch) < SMALL:
+                    conv.run(np.ones(shape))
+            except SeamError:
+                continue
+
     def check(self, content: bytes) -> str:
         """Our own reader of the same file may refuse it, and nothing else."""
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
             file.write(content)
             file.flush()
             try:
-                check_file(Path(file.name))
+                read_model(Path(file.name))
             except CctError:
                 return "refused"
         return "accepted"
@@ -130,10 +147,11 @@ def in_child(trial: Trial, seeds: list[int]) -> tuple[list[str], dict[str, Any] 
 
 
 def main() -> None:
-    library, count, seed, *paths = sys.argv[1:]
-    models = [base(number).model().SerializeToString() for number in range(BASES)]
+    count, seed, *paths = sys.argv[1:]
+    cases = [base(number) for number in range(BASES)]
+    models = [case.model().SerializeToString() for case in cases]
     models += [Path(path).read_bytes() for path in paths for _ in range(3)]
-    trial = Trial(library, models)
+    trial = Trial(cases, models)
     seeds = [int(seed) * 10_000_000 + i for i in range(int(count))]
     outcomes: Counter[str] = Counter()
     failures = []
