@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 _NAMES = 3
 _LENGTH = 100  # characters of a name
+_LINE = 300  # characters of what an exception says
 
 
-def printable(value: object) -> str:
+def printable(value: object, length: int = _LENGTH) -> str:
     """A name that comes from a file, on one line, without control characters, cut if it is long."""
     text = str(value)
-    text = text if len(text) <= _LENGTH else text[:_LENGTH] + "..."
+    text = text if len(text) <= length else text[:length] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -23,5 +24,6 @@ def some(names: Iterable[object], count: int = _NAMES) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, on one line."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """What an exception says, as `printable` has it."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return printable(line, _LINE)

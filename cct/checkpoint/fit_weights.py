@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cct.checkpoint.build_network import Network
 from cct.errors import CheckpointError
-from cct.text import printable, some
+from cct.text import first_line, printable, some
 
 _AVERAGES = "n_averaged"  # beside the weights in a state_dict of torch.optim.swa_utils.AveragedModel
 _COMPILED = "_orig_mod."  # torch.compile's prefix of whatever it compiled
@@ -52,7 +52,7 @@ def check_module(path: Path, module: nn.Module) -> nn.Module:
         module = module.cpu().float().eval()
         values = {name: tensor for name, tensor in module.state_dict().items() if isinstance(tensor, Tensor)}
     except Exception as error:  # it is code of another time, perhaps for another version of PyTorch
-        kind = f"{type(error).__name__}: {error}".splitlines()[0]
+        kind = f"{type(error).__name__}: {first_line(error)}"
         raise CheckpointError(f"{path} holds a module that cannot be used ({kind}): save model.state_dict()") from error
     if not any(True for _ in module.parameters()):
         raise CheckpointError(f"{path} holds a module without weights: give a trained network")
