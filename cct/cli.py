@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import NoReturn
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(args=given, prog_name="cct", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_once()
+            code = cli.main(args=given, prog_name="cct", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
@@ -54,6 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"Error: {_line(error)}", err=True)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_once() -> Callable[..., None]:
+    """For `warnings.showwarning`: a warning in one line, as errors are, however many places it comes from."""
+    shown = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        line = " ".join(str(message).split())
+        if line not in shown:
+            click.echo(f"Warning: {line}", err=True)
+        shown.add(line)
+
+    return show
 
 
 def _line(error: Exception) -> str:

@@ -12,8 +12,8 @@ from cct.errors import LibraryError
 
 
 def supported() -> bool:
-    """Whether this platform has an operator library at all (Linux on x86-64)."""
-    return sys.platform == "linux" and platform.machine() == "x86_64"
+    """Whether this platform has an operator library at all: Linux on x86-64 or aarch64."""
+    return sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 
 
 def library_path() -> str:

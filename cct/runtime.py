@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import warnings
 from typing import Any
 
@@ -47,7 +48,8 @@ def session(
     if threads is not None:
         options.intra_op_num_threads = threads
     if library and not supported():
-        warnings.warn("cct has no library for this platform: the model runs as dense convolutions", stacklevel=2)
+        here = f"{platform.system()} {platform.machine()}"
+        warnings.warn(f"cct has no library for {here}: the model runs as dense convolutions", stacklevel=2)
     elif library:
         try:
             options.register_custom_ops_library(library_path())

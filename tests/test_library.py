@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,8 @@ from cases import draw_packed, draw_values
 
 import cct
 from cct.errors import CctError
+
+ROOT = Path(__file__).parents[1]
 
 
 def small_model():
@@ -77,3 +82,74 @@ def test_public_names():
     assert all(getattr(cct, name) for name in cct.__all__)
     with pytest.raises(AttributeError, match="no attribute 'compress_all'"):
         cct.compress_all  # noqa: B018
+
+
+@pytest.fixture
+def without_library(tmp_path):
+    """A folder with an installation of cct, by links, that lacks the library; also the small model and its input."""
+    (tmp_path / "cct").mkdir()
+    for path in (*(ROOT / "cct").iterdir(), ROOT / "passes", ROOT / "models"):
+        (tmp_path / "cct" / path.name).symlink_to(path)
+    case = small_model()
+    onnx.save(case.model(), tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", case.x)
+    np.save(tmp_path / "expected.npy", case.expected())
+    return tmp_path
+
+
+def python(folder, *arguments, elsewhere=False):
+    """Python in this folder, with the installation there; elsewhere: on what calls itself another processor."""
+    # No site, hence no editable installation, whose import hook would go before.
+    command = [sys.executable, "-S", *map(str, arguments)]
+    if elsewhere:
+        if not shutil.which("setarch"):
+            pytest.skip("no setarch (util-linux) to pretend to be another processor with")
+        command = ["setarch", "linux32", *command]
+    path = os.pathsep.join([str(folder), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+ANSWER = """
+import cct, numpy
+answer = cct.session("m.onnx", library={library}).run(None, {{"X": numpy.load("x.npy")}})[0]
+assert numpy.allclose(answer, numpy.load("expected.npy"), atol=1e-4)
+"""
+NO_LIBRARY = "cct has no library for Linux i686: the model runs as dense convolutions"
+
+
+def test_elsewhere_the_body_runs_and_the_session_says_so(without_library):
+    done = python(without_library, "-c", ANSWER.format(library=True), elsewhere=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"<string>:3: UserWarning: {NO_LIBRARY}\n"
+
+
+def test_whoever_wants_no_library_hears_nothing_of_it(without_library):
+    for elsewhere in (False, True):
+        done = python(without_library, "-c", ANSWER.format(library=False), elsewhere=elsewhere)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["validate m.onnx --data digits --max-error 1e-4", "bench m.onnx --rounds 2"])
+def test_elsewhere_the_commands_work_and_say_so_in_one_line(without_library, compressed, command):
+    shutil.copy(compressed / "m.onnx", without_library)
+    done = python(without_library, "-m", "cct", *command.split(), elsewhere=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"Warning: {NO_LIBRARY}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "is missing: reinstall cct where a C++17 compiler is present"), ("x", "does not load")],
+)
+def test_here_a_library_that_is_missing_or_broken_is_an_error(without_library, content, message):
+    library = without_library / "cct" / "libcct_ops.so"
+    if content:
+        library.write_text(content)
+    done = python(without_library, "-c", ANSWER.format(library=True))
+    assert f"LibraryError: {library} {message}" in done.stderr.splitlines()[-1]
+    for command in ("bench m.onnx", "validate m.onnx --data digits"):
+        done = python(without_library, "-m", "cct", *command.split())
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"Error: {library} {message}")
