@@ -46,7 +46,8 @@ def recognize_head(head: bytes) -> str | None:
         return "a TensorFlow Lite model: give the PyTorch checkpoint that it was made from"
     if head[:3] == b"\x08\x01\x12":  # saved_model_schema_version 1, then meta_graphs
         return "a TensorFlow SavedModel, which PyTorch does not read: convert it to a state_dict"
-    if head[:1] == b"\x08" and 3 <= head[1] <= 32 and head[2:3] in (b"\x12", b"\x1a", b":", b"B"):  # ir_version, ...
+    # ir_version, and one of the fields that follow it
+    if head[:1] == b"\x08" and b"\x03" <= head[1:2] <= b"\x20" and head[2:3] in (b"\x12", b"\x1a", b":", b"B"):
         return "an ONNX model: give the PyTorch checkpoint that it was made from"
     return next((what for start, what in _HEADS if head.startswith(start)), None)
 

@@ -76,3 +76,9 @@ def test_other_files(tmp_path: Path, refused: Any, what: str) -> None:
     message = refused(tmp_path / "x.pt")
     assert "x.pt is not a checkpoint but " in message
     assert what in message
+
+
+def test_a_single_byte(tmp_path: Path, refused: Any) -> None:
+    for byte in (b"\x08", b"\x80", b"{", b"P"):
+        (tmp_path / "x.pt").write_bytes(byte)
+        assert "x.pt is " in refused(tmp_path / "x.pt")
