@@ -14,7 +14,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from cct.checkpoint import LoadedModel, load_model
-from cct.errors import CctError, UnsupportedModel
+from cct.errors import CctError
+from cct.example import answer, random_images
 from cct.exporter import export
 from cct.operator import NAME
 from cct.output import write
@@ -100,6 +101,7 @@ def convert(
     _check_output(output, model.path)
     loaded = load_model(model)
     images = random_images(loaded, size, _IMAGES)
+    answer(loaded.module, images[:1])  # what does not run in torch is no fault of the export
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
         made = Path(folder) / "model.onnx"
         layers = export(
@@ -128,20 +130,6 @@ def convert(
     return result
 
 
-def random_images(loaded: LoadedModel, size: tuple[int, int] | None, count: int) -> torch.Tensor:
-    """Normal values as the network takes them, always the same: float32 (count, C, H, W).
-
-    Raises:
-        CctError: neither the file nor `size` says how large the images are, or the network takes no images.
-    """
-    size = size or loaded.size
-    if loaded.channels is None:
-        raise UnsupportedModel("the network has no 2-D convolution, so it takes no images")
-    if size is None:
-        raise CctError("the file does not say how large its images are: give --size, such as 224 or 480x640")
-    return torch.randn(count, loaded.channels, *size, generator=torch.Generator().manual_seed(0))
-
-
 def _check_output(path: Path, source: Path) -> None:
     if path.suffix != ".onnx":
         raise CctError(f"--output {path}: give a name that ends in .onnx")
@@ -156,9 +144,9 @@ def _parity(path: Path, module: torch.nn.Module, images: torch.Tensor) -> dict[s
     opened = session(path)
     first = opened.get_inputs()[0]
     images = images if isinstance(first.shape[0], str) else images[: first.shape[0]]
-    with torch.no_grad():
-        answers = [leaf.numpy() for leaf in tree_leaves(module(images)) if isinstance(leaf, torch.Tensor)]
-    if not all(np.isfinite(answer).all() for answer in answers):
+    leaves = tree_leaves(answer(module, images))
+    answers = [leaf.numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    if not all(np.isfinite(array).all() for array in answers):
         raise CctError("the network answers NaN or infinity for random images: nothing can be compared")
     feeds = {first.name: images.numpy()}
     got, body = opened.run(None, feeds), session(path, library=False).run(None, feeds)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import onnx_ir as ir
@@ -131,12 +133,10 @@ def _with_free_batch(module: torch.nn.Module, example: tuple[torch.Tensor, ...])
 def _torch_export(
     module: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple[dict[int, object], ...] | None
 ) -> ir.Model:
-    noisy = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
-    levels = [logger.level for logger in noisy]
-    for logger in noisy:
-        logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)  # torch tells at length, by dozens of loggers and by print, what it raises
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 module, example, dynamo=True, dynamic_shapes=dynamic_shapes, opset_version=OPSET, verbose=False
@@ -145,8 +145,7 @@ def _torch_export(
         reason = str(error.__cause__ or error).strip().split("\n")[0]
         raise UnsupportedModel(f"torch.onnx can't export {type(module).__name__}: {reason}") from error
     finally:
-        for logger, level in zip(noisy, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)
     assert program is not None
     return program.model
 

@@ -9,14 +9,12 @@ import torch
 from torch import nn
 
 from cct.checkpoint import LoadedModel, load_model
-from cct.convert import random_images
-from cct.errors import CctError
+from cct.example import answer, random_images
 from cct.inspection import Inspection, Row
 from cct.passes.pack_convolutions import pack_sparse, record
 from cct.passes.prunable import prunable
 from cct.report import Layer
 from cct.source import ModelSource
-from cct.text import first_line
 
 _FLOAT = 4  # bytes
 
@@ -77,13 +75,8 @@ def _multiply_adds(loaded: LoadedModel, size: tuple[int, int]) -> Counter[str]:
 
     named = loaded.module.named_modules()
     hooks = [m.register_forward_hook(count(n)) for n, m in named if isinstance(m, nn.modules.conv._ConvNd)]
-    images = random_images(loaded, size, 1)
     try:
-        with torch.no_grad():
-            loaded.module(images)
-    except Exception as error:  # whatever the user's own forward raises
-        shape = "x".join(map(str, images.shape[1:]))
-        raise CctError(f"the network does not run on images of {shape}: {first_line(error)}; see --size") from error
+        answer(loaded.module, random_images(loaded, size, 1))
     finally:
         for hook in hooks:
             hook.remove()
