@@ -34,6 +34,8 @@ from cct.report import Layer
 
 PRECISIONS = ("float32", "float16")
 MINIMUM_RUNTIME = "1.18"  # onnxruntime: reads this file's IR version and has what the library calls
+# Before, with the library on the CPU, it casts the weights of a float16 PatternConv whose neighbours have no float16.
+MINIMUM_RUNTIME_FLOAT16 = "1.23"
 
 
 def export(
@@ -90,7 +92,8 @@ def export(
         model = ir.passes.Sequential(*passes)(model).model
     except ir.passes.PassError as error:
         raise (error.__cause__ if isinstance(error.__cause__, CctError) else error) from error
-    _describe(model, metadata or {})
+    runtime = MINIMUM_RUNTIME_FLOAT16 if half and pack and not portable else MINIMUM_RUNTIME
+    _describe(model, {"minimum_onnxruntime": runtime, **(metadata or {})})
     CheckerPass(full_check=True)(model)
     write(Path(path), ir.serde.serialize_model(model).SerializeToString())
     for layer in layers:
@@ -157,7 +160,7 @@ def _describe(model: ir.Model, metadata: Mapping[str, str]) -> None:
     values = [*model.graph.inputs, *model.graph.initializers.values(), *(v for n in model.graph for v in n.outputs)]
     for properties in (model.metadata_props, model.graph.metadata_props, *(v.metadata_props for v in values)):
         properties.clear()
-    stated = {"version": cct.__version__, "minimum_onnxruntime": MINIMUM_RUNTIME, **metadata}
+    stated = {"version": cct.__version__, **metadata}
     model.metadata_props.update({f"cct.{key}": value for key, value in stated.items()})
     # "batch" for the free batch size, instead of the exporter's own symbol.
     first = model.graph.inputs[0].shape if model.graph.inputs else None

@@ -145,6 +145,8 @@ def test_float16_weights_are_half_as_large(small, tmp_path, options, kind):
     saved = [a.packed_bytes - b.packed_bytes for a, b in zip(full, half, strict=True)]
     assert saved == [2 * layer.stored for layer in half]
     proto = onnx.load(tmp_path / "m.onnx")
+    oldest = {p.key: p.value for p in proto.metadata_props}["cct.minimum_onnxruntime"]
+    assert oldest == ("1.23" if kind == "float16" else "1.18")
     arrays = {t.name: onnx.numpy_helper.to_array(t) for t in proto.graph.initializer}
     packed = [n for n in proto.graph.node if n.op_type in NAMES]
     assert len(packed) == 3
