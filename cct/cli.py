@@ -15,6 +15,7 @@ import click
 
 import cct
 from cct.commands.bench import bench
+from cct.commands.completion import completion
 from cct.commands.compress import compress
 from cct.commands.export import export
 from cct.commands.inspect import inspect
@@ -30,6 +31,7 @@ def cli(debug: bool) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(completion)
 cli.add_command(compress)
 cli.add_command(export)
 cli.add_command(inspect)
@@ -46,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
-    except SystemExit:  # click's own, when whoever reads our output has gone
-        code = 2
+    except SystemExit as done:  # click's own: a completion, or whoever reads our output has gone
+        code = 2 if done.code else 0
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted", err=True)
         code = 130

@@ -14,13 +14,13 @@ from cct.bench import Timing, compare, machine, random_feeds
 from cct.library import isa
 from cct.node_times import NodeTime, node_times
 from cct.onnx_file import pattern_convs, read_model
-from cct.operator import NAME, NAMES
+from cct.operator import NAME
 from cct.runtime import PROVIDERS
 from cct.table import aligned
 from cct.text import printable
 
 VERSION = 1  # of the JSON
-_CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose", *NAMES)
+_CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose", NAME)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from cct.onnx_file import is_pattern_conv
+from cct.operator import NAME, NAMES
 from cct.passes.pack_convolutions import describe
 from cct.runtime import session
 
@@ -28,7 +29,7 @@ class NodeTime:
 
     Attributes:
         name: the layer that it was, for a convolution; else what ONNX Runtime calls it.
-        op: operator.
+        op: operator, PatternConv for each of its names.
         provider: where it ran.
         milliseconds: median over the runs.
     """
@@ -80,7 +81,8 @@ def node_times(
     for first, *runs in events.values():
         name = first["name"].removesuffix(_EVENT)
         median = statistics.median(event["dur"] for event in runs or [first]) / 1e3
-        times.append(NodeTime(layers.get(name, name), first["args"]["op_name"], first["args"]["provider"], median))
+        op = NAME if first["args"]["op_name"] in NAMES else first["args"]["op_name"]
+        times.append(NodeTime(layers.get(name, name), op, first["args"]["provider"], median))
     return times
 
 
