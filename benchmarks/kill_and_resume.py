@@ -2,8 +2,8 @@
 
     python benchmarks/kill_and_resume.py
 
-Every third moment is a random file operation of cct (the state and the outputs being written, renamed, removed), which a
-moment by the clock would hardly hit; the others are random times between the first line of cct and the end.
+Every third moment is a random file operation of cct (the state and the outputs being written, renamed, removed), which
+the clock would hardly hit; the others are random times of the run.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import torch
 import cct
 from cct.data import Data, MemoryImages, Split
 from cct.recipe import Recipe
+from cct.text import printable
 
 _PIXELS_FROM = 1000  # images of a split whose pixels are looked at
 _SHOWN = 40  # characters of a value
@@ -42,7 +43,8 @@ def difference(now: Mapping[str, str], then: Mapping[str, str]) -> str | None:
     """The first thing in which two runs differ, as "epochs is 3, was 5"; None if they are the same."""
     for name in {**now, **then}:
         if now.get(name) != then.get(name):
-            return f"{_short(name)} is {_short(now.get(name))}, was {_short(then.get(name))}"
+            what, is_now, was = (printable(text, _SHOWN) for text in (name, now.get(name), then.get(name)))
+            return f"{what} is {is_now}, was {was}"
     return None
 
 
@@ -60,8 +62,3 @@ def _some_pixels(split: Split) -> bytes:
         return b""
     pixels = split.images.pixels
     return bytes(pixels[:: -(-len(pixels) // _PIXELS_FROM)].contiguous().numpy().tobytes())
-
-
-def _short(value: str | None) -> str:
-    line = " ".join(str(value).split())
-    return line if len(line) <= _SHOWN else line[:_SHOWN] + "..."

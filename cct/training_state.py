@@ -1,6 +1,6 @@
 """Where a training stands after an epoch: saved to a file, and continued as if nothing had happened.
 
-The file is a dictionary of tensors, numbers and text, loaded with `weights_only=True`:
+The file is a dictionary of tensors, numbers and text, read as a checkpoint is: nothing in it runs:
 
     cct_training   1, the version
     run            what tells this run from others, each thing as text
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cct.checkpoint.read_file import read_file
 from cct.clicktrain import ClickTrain
-from cct.errors import StateError
+from cct.errors import CheckpointError, StateError
 from cct.output import write
 from cct.plan_state import is_plain
 from cct.run_identity import difference
@@ -140,11 +140,8 @@ class StateFile:
 
     def _read(self) -> dict[str, Any]:
         try:
-            content = self.path.read_bytes()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about pickle protocols: what matters is raised
-                saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except Exception as error:  # torch.load raises whatever the bytes provoke
+            saved, _ = read_file(self.path, trust_pickle=False)
+        except CheckpointError as error:
             raise self._error("it is damaged") from error
         if not isinstance(saved, dict) or type(saved.get("cct_training")) is not int:
             raise self._error("it is damaged")

@@ -137,7 +137,7 @@ FORGED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "parts": (lambda s: s.pop("random"), "its parts"),
     "run": (_set("run", value=[1]), "its description of the run"),
     "other knob": (_set("run", "epochs", value="5"), r"another run \(epochs is 3, was 5\): give the same options"),
-    "unknown knob": (_set("run", "x\ny", value="5\n" * 99), r"another run \(x y is None, was 5 5"),
+    "unknown knob": (_set("run", "x\ny", value="5\n" * 99), r"another run \(x\\ny is None, was 5\\n5"),
     "history": (_set("history", value=[[1.0]]), "its history"),
     "no epochs": (_set("history", value=[]), "its history"),
     "more epochs": (_set("history", value=[[1.0, 1.0]] * 4), "its history"),
