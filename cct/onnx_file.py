@@ -30,12 +30,24 @@ def read_model(path: Path) -> ir.Model:
     except Exception as error:  # protobuf and the checker raise many kinds
         reason = " ".join(str(error).split())[:_REASON]
         raise CctError(f"{path}: no valid ONNX model ({printable(reason)})") from error
+    _check_sizes(path, model)
     nodes = pattern_convs(model)
     if nodes and any(isinstance(v.const_value, ir.ExternalTensor) for v in model.graph.initializers.values()):
         raise CctError(f"{path}: keeps weights in other files: save it as one file")
     for node in nodes:
         read(node)
     return model
+
+
+def _check_sizes(path: Path, model: ir.Model) -> None:
+    """Refuse tensors that claim more numbers than their file has bits: for some types memory is taken before a look."""
+    weights = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
+    attributes = [a for graph in model.graphs() for node in graph for a in node.attributes.values()]
+    constants = [a.value for a in attributes if a.type == ir.AttributeType.TENSOR]
+    for tensor in (*weights, *constants):
+        file = tensor.path if isinstance(tensor, ir.ExternalTensor) else path
+        if tensor is not None and tensor.size > 8 * os.path.getsize(file):
+            raise CctError(f"{path} is damaged: {printable(tensor.name)} claims {tensor.size} numbers")
 
 
 def pattern_convs(model: ir.Model) -> list[ir.Node]:

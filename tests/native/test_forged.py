@@ -98,13 +98,26 @@ def function_without_its_end(model):
     del model.functions[0].node[-1]
 
 
+def huge_claim(model):
+    model.graph.initializer.append(TensorProto(name="w", data_type=TensorProto.INT4, dims=[2**40], raw_data=b"0"))
+
+
+def huge_claim_of_a_node(model):
+    tensor = TensorProto(data_type=TensorProto.INT4, dims=[2**40], raw_data=b"0")
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["w"], value=tensor))
+
+
 def overridable(model):
     model.graph.input.append(helper.make_tensor_value_info("order", TensorProto.INT32, ["n"]))
 
 
-@pytest.mark.parametrize(
-    "forge", [scalar_filters, more_bytes, unknown_type, undefined_type, function_without_its_end, overridable]
-)
+FOUND = (
+    scalar_filters, more_bytes, unknown_type, undefined_type, function_without_its_end, huge_claim,
+    huge_claim_of_a_node, overridable,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("forge", FOUND)
 def test_our_reader_refuses_what_it_once_stumbled_over(forge, tmp_path):
     model = base(0).model()
     onnx.save(model, tmp_path / "m.onnx")
