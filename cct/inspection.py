@@ -12,6 +12,7 @@ from cct.table import aligned
 from cct.text import printable
 
 VERSION = 1  # of the JSON
+_WIDTH = 100  # columns
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Inspection:
             )
         facts = {printable(name): printable(value) for name, value in self.facts.items()}
         width = max([12, *map(len, facts)])
-        return "\n".join([*lines, "", *(f"{name:<{width}} {value}" for name, value in facts.items())])
+        about = (f"{name:<{width}} {value}" for name, value in facts.items())
+        return "\n".join([*lines, "", *(f"{line[: _WIDTH - 3]}..." if len(line) > _WIDTH else line for line in about)])
 
     def _table(self) -> str:
         onnx = self.counts == "packed"
