@@ -16,6 +16,7 @@ from cct.passes.plan_masks import Plan, plan_masks
 from cct.passes.prunable import prunable
 from cct.plan_state import is_plain, read_plan, write_plan
 from cct.recipe import Recipe
+from cct.text import printable
 
 _RAMP_STAGES = 64  # times that the ramp takes blocks away
 _MOST_STEPS = 2**53  # that a float counts exactly
@@ -197,7 +198,7 @@ class ClickTrain:
             raise StateError("the state can't be continued: it is of a run with other total_steps or another recipe")
         chosen = bool(self._weights) and type(done) is int and done >= self._choose_step
         if type(done) is not int or not 0 <= done <= _MOST_STEPS or (state["plan"] is not None) != chosen:
-            raise StateError(f"the state can't be continued: its plan and its {done!r} steps don't fit")
+            raise StateError(f"the state can't be continued: its plan and its {printable(done)} steps don't fit")
         wanted = self._scores if self._weights and self.recipe.importance == "taylor" else {}
         if not isinstance(scores, dict) or list(scores) != list(wanted):
             raise StateError("the state can't be continued: its importances are of other layers")

@@ -152,7 +152,7 @@ class Recipe:
         """
         try:
             values = tomlkit.parse(text).unwrap()
-        except TOMLKitError as error:
+        except (TOMLKitError, RecursionError) as error:
             raise RecipeError(f"the recipe is no TOML: {error}") from error
         return cls.from_values(values)
 
@@ -195,6 +195,8 @@ def _require(holds: bool, name: str, value: object, wanted: str) -> None:
 
 def _plain(name: str, value: Any, kind: type) -> Any:
     """Bring a value from TOML or Python to the field's type; lists become tuples."""
+    if not _fits_64_bits(value):  # nor are the digits of a longer one always written out
+        raise RecipeError(f"{name} holds a number of more than 64 bits")
     if isinstance(value, list | tuple):
         value = tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
         if kind is not tuple and name != "pool":
@@ -202,7 +204,7 @@ def _plain(name: str, value: Any, kind: type) -> Any:
         wanted = _PARTS.get(name, int)
         if wanted is float:
             value = tuple(_float(item) for item in value)
-        if not all(type(item) is wanted and (wanted is not float or math.isfinite(item)) for item in value):
+        if not all(type(item) is wanted and (type(item) is not float or math.isfinite(item)) for item in value):
             raise RecipeError(f"{name} is {value}: each part must be {_KINDS[wanted]}")
         return value
     if kind is float:
@@ -212,12 +214,16 @@ def _plain(name: str, value: Any, kind: type) -> Any:
     return value
 
 
+def _fits_64_bits(value: Any) -> bool:
+    """Whether all whole numbers in a value do."""
+    if isinstance(value, list | tuple):
+        return all(map(_fits_64_bits, value))
+    return not isinstance(value, int) or abs(value) < 2**64
+
+
 def _float(value: Any) -> Any:
-    """A whole number as a float, infinity if it has no room; anything else as it is."""
-    try:
-        return float(value) if type(value) is int else value
-    except OverflowError:
-        return math.inf
+    """A whole number as a float, anything else as it is."""
+    return float(value) if type(value) is int else value
 
 
 _KINDS = {
@@ -233,8 +239,9 @@ def _check_pool(pool: str | tuple[Pattern, ...]) -> None:
     if isinstance(pool, str):
         _require(pool in ("greedy", "frequent"), "pool", pool, "greedy, frequent, or a list of patterns")
         return
-    _require(1 <= len(pool) <= 126 and len(set(pool)) == len(pool), "pool", len(pool), "1 to 126 different patterns")
+    _require(1 <= len(pool) <= 126, "pool", len(pool), "1 to 126 different patterns")
     for pattern in pool:
         ascending = all(type(p) is int for p in pattern) and all(a < b for a, b in pairwise(pattern))
         fits = ascending and len(pattern) == 4 and pattern[0] >= 0 and pattern[-1] <= 8
         _require(fits, "pool", list(pattern), "patterns of 4 ascending positions 0..8")
+    _require(len(set(pool)) == len(pool), "pool", len(pool), "1 to 126 different patterns")

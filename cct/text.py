@@ -11,7 +11,10 @@ _LINE = 300  # characters of what an exception says
 
 def printable(value: object, length: int = _LENGTH) -> str:
     """A name that comes from a file, on one line, without control characters, cut if it is long."""
-    text = str(value)
+    try:
+        text = str(value)
+    except ValueError:  # more digits than Python writes out
+        text = "a number too long to write"
     text = text if len(text) <= length else text[:length] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

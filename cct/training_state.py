@@ -29,6 +29,7 @@ from cct.errors import CheckpointError, StateError
 from cct.output import write
 from cct.plan_state import is_plain
 from cct.run_identity import difference
+from cct.text import printable
 
 VERSION = 1
 _PARTS = {"cct_training", "run", "history", "tensors", "momentum", "random", "pruner"}
@@ -145,7 +146,7 @@ class StateFile:
             raise self._error("it is damaged") from error
         if not isinstance(saved, dict) or type(saved.get("cct_training")) is not int:
             raise self._error("it is damaged")
-        self._check(saved["cct_training"] == VERSION, f"its version {saved['cct_training']}")
+        self._check(saved["cct_training"] == VERSION, f"its version {printable(saved['cct_training'])}")
         self._check(set(saved) == _PARTS, "its parts")
         run, history = saved["run"], saved["history"]
         texts = isinstance(run, dict) and all(type(k) is str and type(v) is str for k, v in run.items())

@@ -5,6 +5,7 @@ def test_names_stay_on_one_line() -> None:
     assert printable("layer1.0.conv") == "layer1.0.conv"
     assert printable("größe\n\x1b[31m\u2028") == "größe\\n\\x1b[31m\\u2028"
     assert printable("x" * 101) == "x" * 100 + "..."
+    assert printable(10**5000) == "a number too long to write"
 
 
 def test_the_first_of_many() -> None:
