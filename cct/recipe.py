@@ -15,6 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from cct.errors import RecipeError
 from cct.goals import Goal
+from cct.text import printable
 
 Pattern = tuple[int, ...]
 
@@ -190,7 +191,7 @@ class Recipe:
 
 def _require(holds: bool, name: str, value: object, wanted: str) -> None:
     if not holds:
-        raise RecipeError(f"{name} is {value}: it must be {wanted}")
+        raise RecipeError(f"{name} is {printable(value)}: it must be {wanted}")
 
 
 def _plain(name: str, value: Any, kind: type) -> Any:

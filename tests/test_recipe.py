@@ -70,6 +70,7 @@ def test_every_knob_is_documented() -> None:
         ("temperature = 0", "above 0"),
         ("importance = 'fisher'", "choose one of magnitude, taylor"),
         ("pool = 'random'", "greedy, frequent, or a list of patterns"),
+        ('pool = """a\nb"""', r"pool is a\nb: it must be"),
         ("pool = []", "1 to 126 different patterns"),
         ("pool = [[0, 1, 2, 9]]", "patterns of 4 ascending positions"),
         ("pool = [[0, 2, 1, 3]]", "patterns of 4 ascending positions"),
