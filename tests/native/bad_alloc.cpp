@@ -1,5 +1,5 @@
-// Loaded before the address sanitizer, whose operator new ends the process where any other throws: for sizes that a
-// forged file made up, this one throws, as it does without a sanitizer.
+// Loaded before the address sanitizer, whose operator new ends the process where any other throws: for sizes
+// that a forged file made up, this one throws, as it does without a sanitizer.
 #include <dlfcn.h>
 
 #include <cstddef>
