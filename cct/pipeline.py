@@ -90,7 +90,7 @@ def compress(
     trained_on = find_device(device)
     outputs = None if dry_run else Outputs.beside(output)
     with working_folder(output, resume) if outputs else _temporary_folder() as folder:
-        if resume and not (folder / STATE).exists():
+        if outputs and resume and not (folder / STATE).exists():
             print_line(f"there is no interrupted run of {output}: starting from the beginning")
         loaded = load_model(model)
         if outputs and outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
