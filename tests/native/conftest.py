@@ -55,10 +55,7 @@ def aarch64_build() -> Path:
 def sanitizer_environment(sanitizer_build: Path) -> dict[str, str]:
     """Environment of a program without sanitizers that is to load the library with them."""
     paths = []
-    for name in (
-        "libasan.so",
-        "libstdc++.so",
-    ):  # theirs must come first, and the C++ library whose exceptions they watch
+    for name in ("libasan.so", "libstdc++.so"):  # theirs comes first, and the C++ library whose exceptions they watch
         asked = subprocess.run(["c++", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
         paths.append(asked.stdout.strip())
         if not Path(paths[-1]).is_absolute() or not Path(paths[-1]).exists():
