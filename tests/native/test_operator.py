@@ -105,8 +105,8 @@ def test_every_name_is_registered_for_all_types(packed, types, name):
 
 
 @pytest.mark.skipif(
-    onnxruntime.__version__.startswith("1.18."),
-    reason="onnxruntime 1.18 crashes on an input without a name before it calls any shape inference",
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24),
+    reason="onnxruntime crashed on an input without a name, before it called any shape inference, until 1.23",
 )
 def test_a_residual_with_an_empty_name_is_left_out(packed, bias):
     content = model(Arguments.of(packed, bias), change=lambda node: node.input.append(""))
