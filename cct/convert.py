@@ -122,7 +122,7 @@ def convert(
             provider=PROVIDERS["cpu"],
             proven=proof(made, images.numpy()),
             bytes=made.stat().st_size,
-            types={"weights": weights, "activations": activations},
+            types={"weights": min(weights, activations), "activations": activations},  # "float16" goes first
             portable=portable,
             output=str(output),
         )

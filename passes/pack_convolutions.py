@@ -62,13 +62,14 @@ def _constant(value: ir.Value | None) -> NDArray[np.floating] | None:
 def describe(node: ir.Node) -> Layer:
     """The row of a `Conv` or `ConvTranspose` that stays dense, its reason left open."""
     value = node.inputs[1]
+    name = value.name if value is not None and value.name else str(node.name)
     weight = _constant(value)
     shape = () if weight is None else weight.shape
     # Each weight of a transposed convolution meets every pixel of its input, not of its output.
     image = (node.outputs[0] if node.op_type == "Conv" else node.inputs[0]).shape  # type: ignore[union-attr]
     pixels = [d for d in image[2:] if isinstance(d, int)] if image is not None else []
     return Layer(
-        name=(value.name if value is not None and value.name else str(node.name)).removesuffix(".weight"),
+        name=name.removesuffix("_float16").removesuffix(".weight"),  # UseFloat16 rounds into a weight of its own
         op=node.op_type,
         shape=tuple(shape),
         weights=0 if weight is None else int(weight.size),

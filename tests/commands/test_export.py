@@ -54,6 +54,9 @@ def test_types_and_portable_files(pruned, tmp_path, call):
         assert "parity       library against torch" in out
         assert out.splitlines()[-1] == f"wrote        {tmp_path / f'{name}.onnx'}"
         sizes[name] = (tmp_path / f"{name}.onnx").stat().st_size
+    for name, dense, packed in (("plain", "32", "32"), ("half", "32", "32/16"), ("all", "16", "16")):
+        rows = json.loads(call("inspect", tmp_path / f"{name}.onnx", "--json")[1])["layers"]
+        assert [(row["layer"], row["types"]) for row in rows] == [("0", dense), ("2", packed), ("4", packed)]
     assert sizes["half"] < 0.8 * sizes["plain"]
     assert sizes["all"] < sizes["half"]
     assert not onnx.load(tmp_path / "inline.onnx").functions
