@@ -157,8 +157,9 @@ def table(lines: list[dict[str, Any]]) -> str:
         else:
             cells += ["", "", ""]
         text.append(f"| {' | '.join(cells)} |")
-    text += ["", "| network | left dense | because |", "|---|---|---|"]
-    text += [f"| {r['network']} | {count} | {reason} |" for r in rows for reason, count in r["dense"].items()]
+    text += ["", "| network | left dense |", "|---|---|"]
+    for r in rows:
+        text.append(f"| {r['network']} | {'; '.join(f'{count} {reason}' for reason, count in r['dense'].items())} |")
     return "\n".join(text)
 
 
