@@ -13,7 +13,8 @@ def choose_kernels(
 ) -> dict[str, Tensor]:
     """Keep the blocks that matter most per weight until `budget` weights are kept.
 
-    The last block is taken if that comes closer to the budget than leaving it.
+    The last block is taken if that comes closer to the budget than leaving it. What the floor protects stays even if
+    the floors of all layers, each rounded to whole blocks, come to more than the budget: no layer dies.
 
     Args:
         scores: importance that each block of a layer would keep, (rows, columns).
@@ -33,20 +34,22 @@ def choose_kernels(
         return own
     # What the floor protects stands before everything else, whatever its score.
     ranked = torch.cat([torch.where(own[name], torch.inf, d).flatten().cpu() for name, d in density.items()])
-    kept = _take(ranked, torch.cat([sizes[name].flatten().cpu() for name in density]), budget)
+    protected = int(ranked.isinf().sum())
+    kept = _take(ranked, torch.cat([sizes[name].flatten().cpu() for name in density]), budget, protected)
     parts = torch.split(kept, [d.numel() for d in density.values()])
     return {name: part.view_as(d).to(d.device) for (name, d), part in zip(density.items(), parts, strict=True)}
 
 
-def _take(density: Tensor, sizes: Tensor, budget: float) -> Tensor:
-    """Mark the densest entries, as many as fit the budget best; one at least."""
+def _take(density: Tensor, sizes: Tensor, budget: float, least: int = 1) -> Tensor:
+    """Mark the densest entries, as many as fit the budget best; `least` at least."""
     order = density.flatten().sort(descending=True, stable=True).indices
     filled = sizes.flatten()[order].cumsum(0)
     count = int((filled <= budget).sum())
     if count < len(filled):
         below = budget - (float(filled[count - 1]) if count else 0.0)
-        if count == 0 or float(filled[count]) - budget < below:
+        if float(filled[count]) - budget < below:
             count += 1
+    count = max(count, least)
     mask = torch.zeros(density.numel(), dtype=torch.bool, device=density.device)
     mask[order[:count]] = True
     return mask.view_as(density)
