@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from cct.errors import CctError
 from cct.example import answer, random_images
 from cct.exporter import export
 from cct.operator import NAME
-from cct.output import write
+from cct.output import check_output, write
 from cct.parity import check_parity, proof, relative
 from cct.report import Layer, layer_table, weights_per_kept
 from cct.runtime import PROVIDERS, session
@@ -98,7 +97,7 @@ def convert(
     Raises:
         CctError: the input can't be used, or the exported file answers wrongly; nothing is written.
     """
-    _check_output(output, model.path)
+    check_output(output, model.path)
     loaded = load_model(model)
     images = random_images(loaded, size, _IMAGES)
     answer(loaded.module, images[:1])  # what does not run in torch is no fault of the export
@@ -128,15 +127,6 @@ def convert(
         )
         write(output, made.read_bytes())
     return result
-
-
-def _check_output(path: Path, source: Path) -> None:
-    if path.suffix != ".onnx":
-        raise CctError(f"--output {path}: give a name that ends in .onnx")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise CctError(f"--output {path}: {path.parent} is no folder that can be written to")
-    if path.exists() and path.samefile(source):
-        raise CctError(f"--output {path} would replace the model; give another name")
 
 
 def _parity(path: Path, module: torch.nn.Module, images: torch.Tensor) -> dict[str, float]:

@@ -5,10 +5,32 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cct.errors import CctError
+
+
+def check_output(path: Path, model: Path, beside: Sequence[Path] = ()) -> None:
+    """Find out before any work whether an ONNX file can be put at `path`.
+
+    Args:
+        path: the file.
+        model: what it is made of, which must not be replaced.
+        beside: further files that will be written.
+
+    Raises:
+        CctError: the name has no .onnx or is taken, or the folder is missing or not writable.
+    """
+    if path.suffix != ".onnx":
+        raise CctError(f"--output {path}: give a name that ends in .onnx")
+    for file in (path, *beside):
+        if file.is_dir():
+            raise CctError(f"--output {path}: {file} is a folder; give another name")
+        if file.exists() and file.samefile(model):
+            raise CctError(f"--output {path}: {file} would replace the model; give another name")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise CctError(f"--output {path}: {path.parent} is no folder that can be written to")
 
 
 def write(path: Path, content: bytes) -> None:

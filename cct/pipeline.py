@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,9 @@ from cct.checkpoint import LoadedModel, load_model, save_checkpoint
 from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
 from cct.device import find_device
-from cct.errors import CctError
 from cct.exporter import export
 from cct.goals import Goal, failures
-from cct.output import place, write
+from cct.output import check_output, place, write
 from cct.parity import PARITY_IMAGES, check_parity, parity, proof
 from cct.recipe import Recipe
 from cct.report import Report
@@ -42,20 +40,8 @@ class Outputs:
 
     @classmethod
     def beside(cls, path: Path) -> Outputs:
-        """Name the files after the ONNX file.
-
-        Raises:
-            CctError: the folder is missing or not writable, or the name has no .onnx.
-        """
-        if path.suffix != ".onnx":
-            raise CctError(f"--output {path}: give a name that ends in .onnx")
-        made = cls(path, path.with_suffix(".pt"), path.with_suffix(".report.json"))
-        for file in (made.onnx, made.checkpoint, made.report):
-            if file.is_dir():
-                raise CctError(f"--output {path}: {file} is a folder; give another name")
-        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-            raise CctError(f"--output {path}: {path.parent} is no folder that can be written to")
-        return made
+        """Name the files after the ONNX file."""
+        return cls(path, path.with_suffix(".pt"), path.with_suffix(".report.json"))
 
 
 def compress(
@@ -89,12 +75,12 @@ def compress(
     """
     trained_on = find_device(device)
     outputs = None if dry_run else Outputs.beside(output)
+    if outputs:
+        check_output(output, model.path, (outputs.checkpoint, outputs.report))
     with working_folder(output, resume) if outputs else _temporary_folder() as folder:
         if outputs and resume and not (folder / STATE).exists():
             print_line(f"there is no interrupted run of {output}: starting from the beginning")
         loaded = load_model(model)
-        if outputs and outputs.checkpoint.exists() and outputs.checkpoint.samefile(model.path):
-            raise CctError(f"--output {output}: {outputs.checkpoint} would replace the model; give another name")
         mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
         images = load_data(data, mean=mean, std=std, size=size, channels=loaded.channels)
         followed = replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
