@@ -53,12 +53,15 @@ def _lock(folder: Path, output: Path) -> int:
         try:
             with suppress(FileExistsError):
                 folder.mkdir()
+        except OSError as error:
+            raise CctError(f"{folder} can't be made ({error.strerror}): give another --output") from error
+        try:
             if folder.is_symlink() or not _ours(folder):
                 raise CctError(f"{folder} is in the way: it is no folder of cct")
             descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue  # another run has just removed it
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and folder.parent.exists():
-                continue  # another run has just removed it
             raise CctError(f"{folder} can't be used ({error.strerror}): give another --output") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -116,3 +116,9 @@ def test_what_is_not_ours_is_left_alone(output: Path, tmp_path: Path) -> None:
     with pytest.raises(CctError, match="is in the way"), working_folder(output):
         pass
     assert not os.listdir(tmp_path / "elsewhere")
+
+
+def test_where_no_folder_can_be_made_is_told_at_once():
+    """/proc says of a new name that it does not exist, as a folder does that another run has just removed."""
+    with pytest.raises(CctError, match="can't be made"), working_folder(Path("/proc/m.onnx")):
+        pass
