@@ -8,6 +8,7 @@ One name and function per variant in use, since a body can branch neither on an 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -205,13 +206,10 @@ def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
             low = 0 if name == "pads" else 1
             if len(values[name]) != length or min(values[name]) < low or max(values[name]) > LARGEST:
                 raise OperatorError(f"{name} {list(values[name])}: must be {length} numbers from {low} to {LARGEST}")
-        if not values["clip_min"] <= values["clip_max"]:
-            raise OperatorError(f"clip_min {values['clip_min']} must be at most clip_max {values['clip_max']}")
+        _check_form(node.op_type, values["clip_min"], values["clip_max"], node.inputs)
         entries = values["entries"]
         if entries < 1 or not values["pool"] or len(values["pool"]) % entries:
             raise OperatorError(f"pool of {len(values['pool'])} positions does not divide into {entries} entries each")
-        if len(node.inputs) not in (8, 9):
-            raise OperatorError(f"{len(node.inputs)} inputs; must be 8, or 9 with a residual")
         arrays = {}
         for name, value in zip(CONSTANTS, node.inputs[1:], strict=False):
             if value is None or value.const_value is None or value.is_graph_input():
@@ -247,6 +245,18 @@ def read(node: ir.Node) -> tuple[Packed, NDArray[np.floating]]:
     except OperatorError as error:
         raise OperatorError(f"{NAME} {node.name!r}: {error}") from error
     return packed, bias
+
+
+def _check_form(name: str, clip_min: float, clip_max: float, inputs: Sequence[ir.Value | None]) -> None:
+    """The name says what follows the convolution, for the body; the attributes and inputs must say the same."""
+    if not clip_min <= clip_max:
+        raise OperatorError(f"clip_min {clip_min} must be at most clip_max {clip_max}")
+    act, _, add = next(variant for variant, own in VARIANTS.items() if own == name).partition("_")
+    if act not in ("clip", activation(clip_min, clip_max)):
+        raise OperatorError(f"clip_min {clip_min} and clip_max {clip_max} are not what {name} does")
+    wanted = 1 + len(CONSTANTS) + bool(add)
+    if len(inputs) != wanted or None in inputs:
+        raise OperatorError(f"{len(inputs) - list(inputs).count(None)} inputs; {name} has {wanted}")
 
 
 def _check_types(weight: NDArray[Any], bias: NDArray[Any], images: list[ir.Value]) -> None:

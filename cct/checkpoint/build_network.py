@@ -47,7 +47,8 @@ def build_network(arch: str, arguments: Mapping[str, Any]) -> Network:
     key = next((key for key, known in MODELS.items() if known is factory), None)
     parameters = _parameters(factory)
     if key is not None:
-        check_arguments(arguments, f"--arch-arg: {key}")
+        given = ", ".join(f"{name}={value}" for name, value in arguments.items())
+        check_arguments(arguments, f"--arch-arg {given}: {key}")
     offline = {}
     if getattr(factory, "__module__", "").partition(".")[0] in _DOWNLOADERS:
         for name, off in _OFFLINE.items():

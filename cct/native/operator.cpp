@@ -1,6 +1,7 @@
 // cct::PatternConv for ONNX Runtime's CPU provider. Beside infer_shape.cpp the only file that knows its
 // types.
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,9 +18,19 @@ using cct::fail;
 using cct::guarded;
 
 constexpr const char* kDomain = "cct";
-// One operator: the names are for its function bodies, which say by them what they do (docs/operator.md).
-constexpr const char* kNames[] = {"PatternConv",    "PatternConvRelu",    "PatternConvClip",
-                                  "PatternConvAdd", "PatternConvAddRelu", "PatternConvAddClip"};
+enum class Clip { kNone, kRelu, kAny };
+
+// One operator: the names are for its function bodies, which can't branch (docs/operator.md).
+struct Form {
+  const char* name;
+  bool residual;  // has an input Z
+  Clip clip;      // what its clip attributes must say
+};
+constexpr Form kForms[] = {
+    {"PatternConv", false, Clip::kNone},     {"PatternConvAdd", true, Clip::kNone},
+    {"PatternConvRelu", false, Clip::kRelu}, {"PatternConvAddRelu", true, Clip::kRelu},
+    {"PatternConvClip", false, Clip::kAny},  {"PatternConvAddClip", true, Clip::kAny},
+};
 enum Input : size_t { kX, kW, kFilters, kChannels, kPatterns, kOrder, kInOrder, kB, kZ, kInputs };
 constexpr const char* kInputNames[kInputs] = {"X",     "W",        "filters", "channels", "patterns",
                                               "order", "in_order", "B",       "Z"};
@@ -35,13 +46,14 @@ constexpr Variant kVariants[] = {
     {"CPUExecutionProvider", ORT_FLOAT16, ORT_FLOAT16},
 };
 
-// A name and variant of one registration. ONNX Runtime asks it questions without saying where its API is.
+// A form and variant of one registration. ONNX Runtime asks it questions without saying where its API is.
 struct Operator : OrtCustomOp {
   const OrtApi* api;
-  const char* name;
+  Form form;
   Variant variant;
 };
 
+const Form& form_of(const OrtCustomOp* op) { return static_cast<const Operator*>(op)->form; }
 const Variant& variant_of(const OrtCustomOp* op) { return static_cast<const Operator*>(op)->variant; }
 
 OrtElementType input_type(const Variant& variant, size_t input) {
@@ -138,6 +150,14 @@ class Node {
   std::vector<std::unique_ptr<std::vector<int64_t>>> kept_;
 };
 
+// With or without the library a node must mean the same: the body of its name ignores the attributes.
+void check_clip(const Form& form, float clip_min, float clip_max) {
+  if (form.clip == Clip::kAny) return;
+  const float low = form.clip == Clip::kRelu ? 0.0f : -std::numeric_limits<float>::infinity();
+  if (clip_min != low || clip_max != std::numeric_limits<float>::infinity())
+    fail(form.name, ": clip_min = ", clip_min, " and clip_max = ", clip_max, ", which its name does not say");
+}
+
 // ---------------------------------------------------------------- kernel
 
 struct DestroyConv {
@@ -147,7 +167,8 @@ struct DestroyConv {
 // What ONNX Runtime calls the kernel of a node: one node of one session. Immutable once it is made.
 class Kernel {
  public:
-  Kernel(const OrtApi* api, const OrtKernelInfo* info, const Variant& variant) : api_(api) {
+  Kernel(const OrtApi* api, const OrtKernelInfo* info, const Form& form, const Variant& variant)
+      : api_(api), residual_(form.residual) {
     Node node(api, info);
     const std::string layout = node.text("layout");
     cct_packed packed{};
@@ -164,6 +185,7 @@ class Kernel {
     packed.entries = node.integer("entries");
     packed.clip_min = node.real("clip_min");
     packed.clip_max = node.real("clip_max");
+    check_clip(form, packed.clip_min, packed.clip_max);
     packed.type = variant.type;
     packed.weight_type = variant.weight_type;
     packed.W = node.constant(kW);
@@ -197,7 +219,7 @@ class Kernel {
                                  sizeof error)) {
       fail(error);
     }
-    const OrtValue* z = input(context, kZ);
+    const OrtValue* z = residual_ ? input(context, kZ) : nullptr;
     if (z && dims_of(api_, z, "Z") != y_dims) fail("PatternConv: Z has another shape than Y");
     OrtValue* y = nullptr;
     check_status(api_, ort::KernelContext_GetOutput(api_, context, 0, y_dims.data(), y_dims.size(), &y), "Y");
@@ -242,37 +264,31 @@ class Kernel {
     }
   };
 
-  // NULL when it is left out.
   const OrtValue* input(OrtKernelContext* context, Input index) const {
-    size_t count = 0;
-    check_status(api_, ort::KernelContext_GetInputCount(api_, context, &count), "inputs");
     const OrtValue* value = nullptr;
-    if (index < count) {
-      check_status(api_, ort::KernelContext_GetInput(api_, context, index, &value), kInputNames[index]);
-    }
+    check_status(api_, ort::KernelContext_GetInput(api_, context, index, &value), kInputNames[index]);
     return value;
   }
 
   const OrtApi* api_;
+  const bool residual_;
   std::unique_ptr<cct_pattern_conv, DestroyConv> conv_;
   OrtAllocator* allocator_ = nullptr;
 };
 
 // ---------------------------------------------------------------- what ONNX Runtime calls
 
-Operator make_operator(const OrtApi* api, const char* name, const Variant& variant) {
+Operator make_operator(const OrtApi* api, const Form& form, const Variant& variant) {
   Operator op{};
   op.api = api;
-  op.name = name;
+  op.form = form;
   op.variant = variant;
   op.version = kOrtApiVersion;
-  op.GetName = [](const OrtCustomOp* op) { return static_cast<const Operator*>(op)->name; };
+  op.GetName = [](const OrtCustomOp* op) { return form_of(op).name; };
   op.GetExecutionProviderType = [](const OrtCustomOp* op) { return variant_of(op).provider; };
-  op.GetInputTypeCount = [](const OrtCustomOp*) -> size_t { return kInputs; };
+  op.GetInputTypeCount = [](const OrtCustomOp* op) -> size_t { return form_of(op).residual ? kInputs : kZ; };
   op.GetInputType = [](const OrtCustomOp* op, size_t i) { return input_type(variant_of(op), i); };
-  op.GetInputCharacteristic = [](const OrtCustomOp*, size_t i) {
-    return i == kZ ? ORT_OPTIONAL : ORT_REQUIRED;
-  };
+  op.GetInputCharacteristic = [](const OrtCustomOp*, size_t) { return ORT_REQUIRED; };
   op.GetInputMemoryType = [](const OrtCustomOp*, size_t) { return ORT_MEM_DEFAULT; };
   op.GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
   op.GetOutputType = [](const OrtCustomOp* op, size_t) { return variant_of(op).type; };
@@ -281,7 +297,7 @@ Operator make_operator(const OrtApi* api, const char* name, const Variant& varia
   op.GetEndVersion = [](const OrtCustomOp*) { return 1; };
   op.CreateKernelV2 = [](const OrtCustomOp* op, const OrtApi* api, const OrtKernelInfo* info, void** kernel) {
     return guarded(api, [&]() -> OrtStatus* {
-      *kernel = new Kernel(api, info, variant_of(op));
+      *kernel = new Kernel(api, info, form_of(op), variant_of(op));
       return nullptr;
     });
   };
@@ -318,9 +334,9 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
     // The session keeps pointers to the domain and the operators and tells nobody when it ends, so they stay.
     OrtCustomOpDomain* domain = nullptr;
     check_status(api, ort::CreateCustomOpDomain(api, kDomain, &domain), "domain");
-    for (const char* name : kNames) {
+    for (const Form& form : kForms) {
       for (const Variant& variant : kVariants) {
-        auto op = std::make_unique<Operator>(make_operator(api, name, variant));
+        auto op = std::make_unique<Operator>(make_operator(api, form, variant));
         check_status(api, ort::CustomOpDomain_Add(api, domain, op.release()), "domain");
       }
     }

@@ -80,7 +80,6 @@ constexpr Function<75, OrtStatus*(OrtAllocator*, size_t, void**)> AllocatorAlloc
 constexpr Function<76, OrtStatus*(OrtAllocator*, void*)> AllocatorFree;
 constexpr Function<132, void(OrtAllocator*)> ReleaseAllocator;
 
-constexpr Function<88, OrtStatus*(const OrtKernelContext*, size_t*)> KernelContext_GetInputCount;
 constexpr Function<90, OrtStatus*(const OrtKernelContext*, size_t, const OrtValue**)> KernelContext_GetInput;
 constexpr Function<91, OrtStatus*(OrtKernelContext*, size_t, const int64_t*, size_t, OrtValue**)>
     KernelContext_GetOutput;

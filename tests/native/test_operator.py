@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from cases import TYPES, draw_packed, draw_values
 from native.seam import PATH, Arguments, run
 from onnx import helper, numpy_helper
 
-from cct.operator import NAMES
+from cct.operator import NAMES, VARIANTS, activation
 
 INPUTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")
 ATTRIBUTES = (
@@ -34,9 +35,7 @@ def bias():
     return np.random.default_rng(1).standard_normal(10).astype(np.float32)
 
 
-def model(
-    arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(), after=(), x_type=None, name="PatternConv"
-):
+def model(arguments, shape=("n", 6, "h", "w"), residual=None, change=None, fed=(), after=(), x_type=None, name=None):
     """Bytes of a model of one PatternConv.
 
     Args:
@@ -47,12 +46,13 @@ def model(
         fed: names of inputs that are no constants.
         after: nodes behind it, the last with output "out".
         x_type: of X and Z; None is that of B.
-        name: of the operator.
+        name: of the operator; None is what the arguments ask for.
     """
     attributes = {name: getattr(arguments, name) for name in ATTRIBUTES}
     attributes |= {name: [int(i) for i in value] for name, value in attributes.items() if np.ndim(value)}
     names = ["X", *INPUTS, *(["Z"] if residual else [])]
-    node = helper.make_node(name, names, ["Y"], domain="cct", **attributes)
+    variant = activation(arguments.clip_min, arguments.clip_max) + ("_add" if residual else "")
+    node = helper.make_node(name or VARIANTS[variant], names, ["Y"], domain="cct", **attributes)
     if change:
         change(node)
     kind = helper.np_dtype_to_tensor_dtype(x_type or arguments.arrays["B"].dtype)
@@ -98,20 +98,38 @@ def test_it_computes_what_the_seam_does(packed, threads, residual, types):
 @pytest.mark.parametrize("types", TYPES)
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_name_is_registered_for_all_types(packed, types, name):
-    case = draw_values(np.random.default_rng(2), packed, (1, 6, 9, 9), {}, residual="Add" in name).cast(types)
-    content = model(Arguments.of(case.packed, case.bias), residual=case.z is not None and case.z.shape, name=name)
-    got = session(content).run(None, case.feeds())[0]
-    assert np.array_equal(got, run(None, case.x, case.packed, bias=case.bias, z=case.z))
+    act = next((act for act in ("relu", "clip") if act.capitalize() in name), "none")
+    case = draw_values(np.random.default_rng(2), packed, (1, 6, 9, 9), {}, act, "Add" in name).cast(types)
+    arguments = Arguments.of(case.packed, case.bias, **case.clip)
+    got = session(model(arguments, residual=case.z is not None and case.z.shape, name=name)).run(None, case.feeds())[0]
+    assert np.array_equal(got, run(None, case.x, case.packed, bias=case.bias, z=case.z, **case.clip))
 
 
-@pytest.mark.skipif(
-    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24),
-    reason="onnxruntime crashed on an input without a name, before it called any shape inference, until 1.23",
+@pytest.mark.parametrize("name", ["PatternConv", "PatternConvRelu"])
+def test_a_name_without_residual_takes_none(packed, bias, name):
+    clip = {} if name == "PatternConv" else {"clip_min": 0.0}
+    with pytest.raises(Exception, match="input"):
+        session(model(Arguments.of(packed, bias, **clip), residual=(1, 10, 7, 7), name=name))
+
+
+def test_a_name_with_residual_needs_one(packed, bias):
+    with pytest.raises(Exception, match="input"):
+        session(model(Arguments.of(packed, bias), name="PatternConvAdd"))
+
+
+@pytest.mark.parametrize(
+    ("name", "clip_min", "clip_max"),
+    [
+        ("PatternConv", 0.0, math.inf),
+        ("PatternConvRelu", -math.inf, math.inf),
+        ("PatternConvRelu", 0.0, 6.0),
+        ("PatternConvRelu", 0.1, math.inf),
+    ],
 )
-def test_a_residual_with_an_empty_name_is_left_out(packed, bias):
-    content = model(Arguments.of(packed, bias), change=lambda node: node.input.append(""))
-    x = image(1, 6, 9, 9)
-    assert np.array_equal(session(content).run(None, {"X": x})[0], run(None, x, packed, bias=bias))
+def test_attributes_that_contradict_the_name_are_refused(packed, bias, name, clip_min, clip_max):
+    """Without the library the name alone would say what follows the convolution."""
+    with pytest.raises(Exception, match="which its name does not say"):
+        session(model(Arguments.of(packed, bias, clip_min=clip_min, clip_max=clip_max), name=name))
 
 
 def test_a_batch_of_none(packed, bias):
