@@ -92,14 +92,18 @@ def export(
         model = ir.passes.Sequential(*passes)(model).model
     except ir.passes.PassError as error:
         raise (error.__cause__ if isinstance(error.__cause__, CctError) else error) from error
-    runtime = MINIMUM_RUNTIME_FLOAT16 if half and pack and not portable else MINIMUM_RUNTIME
+    packed = not portable and any(layer.op == NAME for layer in layers)
+    runtime = MINIMUM_RUNTIME_FLOAT16 if half and packed else MINIMUM_RUNTIME
     _describe(model, {"minimum_onnxruntime": runtime, **(metadata or {})})
     CheckerPass(full_check=True)(model)
     write(Path(path), ir.serde.serialize_model(model).SerializeToString())
-    for layer in layers:
-        if portable and layer.op == NAME:
-            layer.op, layer.stored, layer.packed_bytes, layer.reason = "Conv", 0, 0, "the file is portable"
-    return layers
+    return [_as_dense(layer) if portable and layer.op == NAME else layer for layer in layers]
+
+
+def _as_dense(layer: Layer) -> Layer:
+    """The row of a convolution that was packed, and is dense again in the file."""
+    stated = (layer.name, "Conv", layer.shape, layer.weights, layer.kept, layer.macs)
+    return Layer(*stated, reason="the file is portable")
 
 
 def _to_graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> ir.Model:

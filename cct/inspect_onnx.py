@@ -10,8 +10,9 @@ import onnx_ir as ir
 from cct.errors import CctError
 from cct.inspection import Inspection, Row
 from cct.onnx_file import is_pattern_conv, pattern_convs, read_model
-from cct.operator import NAME, read
+from cct.operator import NAME
 from cct.passes.pack_convolutions import describe, record
+from cct.read_pattern_conv import read_pattern_conv
 from cct.report import Layer
 
 _FLOAT = 4  # bytes
@@ -44,7 +45,7 @@ def inspect_onnx(path: Path) -> Inspection:
 def _row(node: ir.Node) -> Row | None:
     """The row of a convolution, None for any other node."""
     if is_pattern_conv(node):
-        packed, bias = read(node)
+        packed, bias = read_pattern_conv(node)
         shape = packed.out_channels, packed.in_channels // packed.group, *packed.kernel_shape
         output = node.outputs[0].shape
         pixels = [d for d in output[2:] if isinstance(d, int)] if output is not None else []

@@ -9,7 +9,8 @@ import onnx
 import onnx_ir as ir
 
 from cct.errors import CctError
-from cct.operator import DOMAIN, NAMES, read
+from cct.operator import DOMAIN, NAME, NAMES
+from cct.read_pattern_conv import read_pattern_conv
 from cct.text import printable
 
 _REASON = 200  # characters of what the checker says
@@ -26,16 +27,24 @@ def read_model(path: Path) -> ir.Model:
     """
     try:
         onnx.checker.check_model(os.fspath(path))  # with the path it also checks where outside data lies
-        model = ir.load(path)
+        sparse = onnx.load(path, load_external_data=False).graph.sparse_initializer
+        model = None if sparse else ir.load(path)
     except Exception as error:  # protobuf and the checker raise many kinds
         reason = " ".join(str(error).split())[:_REASON]
         raise CctError(f"{path}: no valid ONNX model ({printable(reason)})") from error
+    if model is None:
+        raise CctError(f"{path} has sparse initializers, which ONNX Runtime makes dense: save them dense")
     _check_sizes(path, model)
+    if any(is_pattern_conv(node) for f in model.functions.values() if f.domain != DOMAIN for node in f.all_nodes()):
+        raise CctError(
+            f"{path} has a {NAME} inside a function, where its weights can't be checked: inline the function"
+        )
     nodes = pattern_convs(model)
-    if nodes and any(isinstance(v.const_value, ir.ExternalTensor) for v in model.graph.initializers.values()):
+    initializers = [value for graph in model.graphs() for value in graph.initializers.values()]
+    if nodes and any(isinstance(value.const_value, ir.ExternalTensor) for value in initializers):
         raise CctError(f"{path}: keeps weights in other files: save it as one file")
     for node in nodes:
-        read(node)
+        read_pattern_conv(node)
     return model
 
 
@@ -51,8 +60,8 @@ def _check_sizes(path: Path, model: ir.Model) -> None:
 
 
 def pattern_convs(model: ir.Model) -> list[ir.Node]:
-    """The PatternConv nodes of the main graph."""
-    return [node for node in model.graph if is_pattern_conv(node)]
+    """The PatternConv nodes of the graph, those of If and Loop too."""
+    return [node for node in model.graph.all_nodes() if is_pattern_conv(node)]
 
 
 def is_pattern_conv(node: ir.Node) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PARITY_IMAGES = 16
 REFERENCE_IMAGES = 2  # onnx.reference takes seconds an image
 
-_MAX_ERROR = {"float32": 1e-4, "float16": 2e-2}  # max|a - b| / max|b|; a hundred times what a deep network comes to
+MAX_ERROR = {"float32": 1e-4, "float16": 2e-2}  # max|a - b| / max|b|; a hundred times what a deep network comes to
 
 Floats = NDArray[np.floating]
 
@@ -96,7 +96,7 @@ def check_parity(errors: Mapping[str, float], weights: str, activations: str) ->
         LibraryError: an error is larger than rounding explains.
     """
     # Against torch the rounding of the weights counts too; min(): "float16" if either is.
-    limits = {leg: _MAX_ERROR[min(weights, activations) if leg == "torch" else activations] for leg in errors}
+    limits = {leg: MAX_ERROR[min(weights, activations) if leg == "torch" else activations] for leg in errors}
     if not all(error <= limits[leg] for leg, error in errors.items()):
         raise LibraryError(f"the exported model answers wrongly: {errors} (limits {limits}); please report it")
 

@@ -156,11 +156,10 @@ def check(packed: Packed) -> None:
     kernel = p.filters.astype(np.int64) * blocks_in + p.channels
     if (np.diff(kernel * MAX_PATTERNS + p.patterns) <= 0).any():
         raise OperatorError("(filters, channels, patterns) must be strictly ascending")
-    positions, place = np.unique(p.pool, return_inverse=True)  # not 0..taps-1, which a forged file can make huge
-    uses = np.zeros((kept, len(positions)), np.int64)
-    np.put_along_axis(uses, place.reshape(p.pool.shape)[p.patterns], 1, axis=1)
-    first = np.flatnonzero(np.diff(kernel, prepend=-1))
-    if kept and np.add.reduceat(uses, first, axis=0).max() > 1:
+    # Positions by their rank in the pool, since a forged file can make them huge.
+    positions, place = np.unique(p.pool, return_inverse=True)
+    used = np.sort((kernel[:, None] * len(positions) + place.reshape(p.pool.shape)[p.patterns]).reshape(-1))
+    if (np.diff(used) == 0).any():
         raise OperatorError("patterns of one kernel overlap")
     on_padding = p.order.reshape(-1, bo)[p.filters][:, None, None, :] < 0
     block_in = p.filters // blocks_out * blocks_in + p.channels

@@ -30,7 +30,7 @@ def session(
         provider: "cpu" or "cuda".
         threads: within one operator; None leaves it to the options, whose default is all cores.
         library: False runs the function bodies instead of the library's routines.
-        options: further session options, instead of ours that log errors alone. The library is registered in them, so
+        options: further session options, instead of ours that log nothing. The library is registered in them, so
             they serve one session.
 
     Returns:
@@ -44,7 +44,7 @@ def session(
         raise CctError(f"provider {provider!r} is not known: give cpu or cuda")
     if options is None:
         options = ort.SessionOptions()
-        options.log_severity_level = 3  # errors; its warnings speak of its own rewriting of the graph
+        options.log_severity_level = 4  # its errors come as exceptions, its warnings speak of its own rewriting
     if threads is not None:
         options.intra_op_num_threads = threads
     if library and not supported():

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import onnx_ir as ir
+
 from cct.bench import compare, cores
 from cct.errors import CctError
 from cct.goals import Goal, Measure, failures
 from cct.onnx_file import pattern_convs, read_model
 from cct.operator import NAME
-from cct.parity import PARITY_IMAGES, parity, proof, run
+from cct.parity import MAX_ERROR, PARITY_IMAGES, parity, proof, run
 from cct.report import Speed, speed_line
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
@@ -89,7 +91,7 @@ def validate(
 
     if baseline is None and any(goal.relative for goal in goals):
         raise CctError(f"goal {next(g for g in goals if g.relative)} needs --baseline: the model to compare with")
-    nodes = check_file(path)
+    nodes = pattern_convs(read_model(path))
     opened = session(path, provider=provider)
     if not nodes and not any(name.startswith("cct.") for name in opened.get_modelmeta().custom_metadata_map):
         raise CctError(f"{path} has no {NAME} and was not made by cct: give the file that compress or export wrote")
@@ -106,6 +108,12 @@ def validate(
             speeds = measure(dense, path, provider)
     few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
     errors = parity(path, few, load_model(pruned).module if pruned is not None else None, provider)
+    half = any(node.inputs[7].dtype == ir.DataType.FLOAT16 for node in nodes if node.inputs[7] is not None)
+    limit = MAX_ERROR["float16" if half else "float32"]
+    if not all(error <= limit for leg, error in errors.items() if leg != "torch"):
+        raise CctError(
+            f"{path} answers one thing with the library and another without ({errors}): it is no file of cct"
+        )
     return Verdict(
         accuracy=percent,
         parity=errors,
@@ -116,16 +124,6 @@ def validate(
         goals=[str(goal) for goal in goals],
         failed=failures(goals, measures(percent, errors, sizes, speeds)),
     )
-
-
-def check_file(path: Path) -> int:
-    """Read the file, check every PatternConv in it; returns how many there are.
-
-    Raises:
-        CctError: the file is no ONNX model, or keeps weights where it must not.
-        OperatorError: a PatternConv breaks its specification.
-    """
-    return len(pattern_convs(read_model(path)))
 
 
 def accuracy(opened: Any, data: Data, batch_size: int = 128) -> float:
@@ -171,7 +169,7 @@ def _baseline(baseline: ModelSource, images: Data, path: Path) -> tuple[float, P
     from cct.exporter import export
 
     if baseline.path.suffix == ".onnx":
-        check_file(baseline.path)
+        read_model(baseline.path)
         return accuracy(session(baseline.path), images), baseline.path
     loaded = load_model(baseline)
     percent = baseline_accuracy(loaded.module, images, loaded.classes)

@@ -19,13 +19,16 @@ def to_float16(array: NDArray[np.floating], what: str) -> NDArray[np.float16]:
     """Round to the nearest float16, ties to even: what is not above 2^-25 becomes zero.
 
     Raises:
-        UnsupportedModel: a finite number is beyond float16; says `what` holds it.
+        UnsupportedModel: a finite number is beyond float16, and not the largest float32 either, which becomes the
+            largest float16; says `what` holds it.
     """
     with np.errstate(over="ignore"):
         half = array.astype(np.float16)
+    largest = np.finfo(np.float32).max  # stands for "no limit" in masks and clamps
+    half = np.where(np.abs(array) == largest, np.copysign(np.float16(65504), half), half)
     lost = np.isinf(half) & np.isfinite(array)
     if lost.any():
-        worst = np.abs(array[lost]).max()
+        worst = array[lost][np.abs(array[lost]).argmax()]
         raise UnsupportedModel(f"{what} holds {worst:g}, beyond float16's 65504: export it with float32")
     return half
 
@@ -54,11 +57,11 @@ class UseFloat16(ir.passes.InPlacePass):
                     node.replace_input_with(i, casts.cast(value, HALF if i in at_float16 else FLOAT))
             for value in node.outputs if at_float16 else ():
                 if value in floats:
-                    value.dtype = HALF
+                    value.type = ir.TensorType(HALF)  # a new one: values may share theirs
         for value in dict.fromkeys(graph.outputs):
             if value in floats and value.dtype == HALF:
                 end = casts.cast(value, FLOAT)
-                value.name, end.name = f"{value.name}_float16", value.name
+                value.name, end.name = casts.free(f"{value.name}_float16"), value.name
                 graph.outputs[:] = [end if output is value else output for output in graph.outputs]
         return ir.passes.PassResult(model, modified=bool(casts.made))
 
@@ -88,6 +91,8 @@ class _Casts:
 
     def __init__(self, graph: ir.Graph) -> None:
         self.graph = graph
+        values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+        self.names = {value.name for value in values}
         self.made: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
 
     def cast(self, value: ir.Value, dtype: ir.DataType) -> ir.Value:
@@ -97,10 +102,17 @@ class _Casts:
             self.made[value, dtype] = self._round(value) if value.is_initializer() else self._node(value, dtype)
         return self.made[value, dtype]
 
+    def free(self, name: str) -> str:
+        """The name, or one like it that nothing has yet."""
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        return name
+
     def _round(self, value: ir.Value) -> ir.Value:
         assert value.const_value is not None
         array = to_float16(value.const_value.numpy(), str(value.name))
-        tensor = ir.tensor(array, name=f"{value.name}_float16")
+        tensor = ir.tensor(array, name=self.free(f"{value.name}_float16"))
         rounded = ir.Value(name=tensor.name, type=ir.TensorType(HALF), shape=value.shape, const_value=tensor)
         self.graph.register_initializer(rounded)
         return rounded
@@ -108,7 +120,8 @@ class _Casts:
     def _node(self, value: ir.Value, dtype: ir.DataType) -> ir.Value:
         cast = ir.node("Cast", [value], {"to": dtype.value})
         made = cast.outputs[0]
-        made.name, made.type, made.shape = f"{value.name}_{dtype.name.lower()}", ir.TensorType(dtype), value.shape
+        made.name = self.free(f"{value.name}_{dtype.name.lower()}")
+        made.type, made.shape = ir.TensorType(dtype), value.shape
         producer = value.producer()
         if producer is None:
             self.graph.insert_before(self.graph[0], cast)

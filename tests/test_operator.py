@@ -19,6 +19,7 @@ from onnx.reference import ReferenceEvaluator
 import cct
 from cct import operator
 from cct.errors import OperatorError
+from cct.read_pattern_conv import read_pattern_conv
 
 SAME = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1)}
 
@@ -177,10 +178,10 @@ def test_a_node_that_breaks_the_specification_is_refused(fault):
     rng = np.random.default_rng(0)
     case = draw_values(rng, draw_packed(rng, out_channels=5, in_channels=3), (1, 3, 6, 6), SAME)
     node = ir.from_proto(case.model()).graph[0]
-    packed, bias = operator.read(node)
+    packed, bias = read_pattern_conv(node)
     assert np.array_equal(packed.W, case.packed.W)
     assert np.array_equal(bias, case.bias)
     change, message = FAULTS[fault]
     change(node)
     with pytest.raises(OperatorError, match=message):
-        operator.read(node)
+        read_pattern_conv(node)

@@ -1,6 +1,8 @@
 // cct::PatternConv for ONNX Runtime's CPU provider. Beside infer_shape.cpp the only file that knows its
 // types.
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <string>
@@ -71,6 +73,8 @@ OrtElementType input_type(const Variant& variant, size_t input) {
   }
 }
 
+size_t element_size(OrtElementType type) { return type == ORT_UINT8 ? 1 : type == ORT_FLOAT16 ? 2 : 4; }
+
 std::vector<int64_t> dims_of(const OrtApi* api, const OrtValue* value, const char* name) {
   OrtTensorTypeAndShapeInfo* info = nullptr;
   check_status(api, ort::GetTensorTypeAndShape(api, value, &info), name);
@@ -94,7 +98,8 @@ void* data_of(const OrtApi* api, const OrtValue* value, const char* name) {
 // Reads a node; what it hands out lives as long as it does.
 class Node {
  public:
-  Node(const OrtApi* api, const OrtKernelInfo* info) : api_(api), info_(info) {}
+  Node(const OrtApi* api, const OrtKernelInfo* info, const Variant& variant)
+      : api_(api), info_(info), variant_(variant) {}
 
   int64_t integer(const char* name) const {
     int64_t value = 0;
@@ -133,13 +138,28 @@ class Node {
     const OrtValue* value = nullptr;
     check_status(api_, ort::KernelInfoGetConstantInput_tensor(api_, info_, input, &is_constant, &value),
                  name);
-    if (!is_constant || !value) fail("PatternConv: ", name, " must be a constant initializer");
+    if (!is_constant || !value) {
+      const bool half = input_type(variant_, input) == ORT_FLOAT16;
+      fail("PatternConv: ", name, " must be a constant initializer",
+           half ? "; a model with float16 activations needs onnxruntime 1.23 on the CPU" : "");
+    }
     auto dims = std::make_unique<std::vector<int64_t>>(dims_of(api_, value, name));
     const auto rank = static_cast<int64_t>(dims->size());
-    return {data_of(api_, value, name), keep(std::move(dims)), rank};
+    const void* data = aligned(data_of(api_, value, name), element_size(input_type(variant_, input)), *dims);
+    return {data, keep(std::move(dims)), rank};
   }
 
  private:
+  // ONNX Runtime maps initializers of other files wherever they lie: a copy if that is at an odd address.
+  const void* aligned(const void* data, size_t element, const std::vector<int64_t>& dims) {
+    if (reinterpret_cast<uintptr_t>(data) % element == 0) return data;
+    int64_t bytes = static_cast<int64_t>(element);
+    for (int64_t dim : dims) bytes = cct::product("PatternConv: a constant", bytes, dim);
+    auto copy = std::make_unique<std::vector<int64_t>>(cct::divide_up(bytes, sizeof(int64_t)));
+    std::memcpy(copy->data(), data, bytes);
+    return keep(std::move(copy));
+  }
+
   const int64_t* keep(std::unique_ptr<std::vector<int64_t>> values) {
     kept_.push_back(std::move(values));
     return kept_.back()->data();
@@ -147,6 +167,7 @@ class Node {
 
   const OrtApi* api_;
   const OrtKernelInfo* info_;
+  const Variant& variant_;
   std::vector<std::unique_ptr<std::vector<int64_t>>> kept_;
 };
 
@@ -169,7 +190,7 @@ class Kernel {
  public:
   Kernel(const OrtApi* api, const OrtKernelInfo* info, const Form& form, const Variant& variant)
       : api_(api), residual_(form.residual) {
-    Node node(api, info);
+    Node node(api, info, variant);
     const std::string layout = node.text("layout");
     cct_packed packed{};
     packed.layout = layout.c_str();

@@ -200,21 +200,20 @@ Images<Number> images_of(const void* x, const void* z, void* y) {
 // Runs `body`; what it throws becomes one line. Nothing is thrown through the C boundary.
 template <class Body>
 bool succeeds(char* error, size_t error_size, Body body) {
-  const char* text;
-  std::string fault_text;
+  const auto say = [&](const char* text) {
+    if (error && error_size) std::snprintf(error, error_size, "PatternConv: %s", text);
+    return false;
+  };
   try {
     body();
     return true;
   } catch (const Fault& fault) {
-    fault_text = fault.text;
-    text = fault_text.c_str();
+    return say(fault.text.c_str());
   } catch (const std::bad_alloc&) {
-    text = "not enough memory";
+    return say("not enough memory");
   } catch (...) {
-    text = "unexpected exception";
+    return say("unexpected exception");
   }
-  if (error && error_size) std::snprintf(error, error_size, "PatternConv: %s", text);
-  return false;
 }
 
 }  // namespace

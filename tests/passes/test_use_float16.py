@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+import torch
 from passes.test_graph_passes import CONV, X, graph, run, weight
 
 import cct
@@ -134,7 +135,7 @@ def test_numbers_are_rounded_to_nearest_even_and_none_is_lost():
     assert got.dtype == np.float16
     np.testing.assert_array_equal(got.astype(np.float32), expected)
     assert np.isnan(to_float16(np.float32([np.nan]), "it")).all()
-    with pytest.raises(UnsupportedModel, match=r"it holds 65520, beyond float16's 65504"):
+    with pytest.raises(UnsupportedModel, match=r"it holds -65520, beyond float16's 65504"):
         to_float16(np.float32([1, -65520, 3]), "it")
 
 
@@ -150,3 +151,34 @@ def test_inlined_functions_leave_a_plain_convolution(after, residual):
     assert {n.op_type for n in model.graph} <= {"Conv", "Add", "Relu", "Clip", "Identity"}
     assert np.allclose(run(model), before, rtol=1e-5, atol=1e-5)
     assert not InlineFunctions()(model).modified
+
+
+def test_an_input_that_is_an_output_too_stays_float32(tmp_path):
+    """torch lets both share one type."""
+
+    class Both(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = torch.nn.Conv2d(3, 8, 3)
+
+        def forward(self, x):
+            return self.convolution(x), x
+
+    x = torch.randn(1, 3, 8, 8)
+    cct.export(Both(), x, tmp_path / "m.onnx", activations="float16")
+    opened = cct.session(tmp_path / "m.onnx")
+    assert opened.get_inputs()[0].type == "tensor(float)"
+    assert abs(opened.run(None, {opened.get_inputs()[0].name: x.numpy()})[1] - x.numpy()).max() < 4e-3  # half a step of float16 at 8
+
+
+def test_names_that_are_taken_are_not_taken_again():
+    weights = {"w": weight(0), "w_float16": weight(1)}
+    model = graph(f"a = {CONV} (x, w)\ny = {CONV} (a, w_float16)", weights)
+    assert [kind for kind, *_ in use_float16(model)].count("Conv") == 2
+
+
+def test_the_largest_float32_stands_for_no_limit():
+    largest = np.finfo(np.float32).max
+    half = to_float16(np.array([largest, -largest, 1, -np.inf], np.float32), "m")
+    assert half.dtype == np.float16
+    assert half.tolist() == [65504, -65504, 1, -np.inf]
