@@ -10,7 +10,7 @@ import torch
 
 from cct.data import Data
 from cct.errors import DataError, UnsupportedModel
-from cct.text import first_line
+from cct.text import first_line, some
 from cct.train import evaluate
 
 
@@ -28,8 +28,8 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
     """
     classes = len(images.classes)
     if names is not None and tuple(names) != images.classes:
-        own, given = (", ".join(part[:4]) for part in (tuple(names), images.classes))
-        raise DataError(f"the model's classes are {own} ...; {images.name} has {given} ...: they must agree, in order")
+        own, given = (some(part, 4) for part in (names, images.classes))
+        raise DataError(f"the model's classes are {own}; {images.name} has {given}: they must agree, in order")
     logits = _answer(module, images.example(), images.name)
     if not isinstance(logits, torch.Tensor):
         raise UnsupportedModel(
@@ -40,6 +40,20 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
         answer = tuple(logits.shape[1:])
         raise DataError(f"{images.name} has {classes} classes, the model answers {answer}: they must agree")
     accuracy = evaluate(module, images)
+    check_chance(accuracy, images)
+    return accuracy
+
+
+def check_chance(accuracy: float, images: Data) -> None:
+    """Make sure that a baseline, which is to be compared with, has learned something.
+
+    Args:
+        accuracy: on the validation images, percent.
+        images: what it was measured on.
+
+    Raises:
+        DataError: it is no better than chance.
+    """
     labels = images.val.labels
     chance = float(labels.bincount().max()) / len(labels)  # of who always answers the most frequent class
     spread = math.sqrt(chance * (1 - chance) / len(labels))
@@ -48,7 +62,6 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
             f"the model gets {accuracy:.1f} % of {images.name} right, near chance ({100 * chance:.1f} %): "
             "check the order of the classes, the normalization (mean, std) and the image size"
         )
-    return accuracy
 
 
 def check_training(module: torch.nn.Module, images: Data) -> None:
@@ -70,6 +83,6 @@ def _answer(module: torch.nn.Module, batch: torch.Tensor, name: str) -> object:
     try:
         with torch.no_grad():
             return module(batch.to(next(module.parameters()).device))
-    except Exception as error:  # it is the user's own code
+    except (Exception, SystemExit) as error:  # it is the user's own code
         line = first_line(error)
         raise DataError(f"the model does not take images of {name} ({line}): check channels and size") from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -21,6 +22,7 @@ from cct.commands.export import export
 from cct.commands.inspect import inspect
 from cct.commands.validate import validate
 from cct.errors import CctError
+from cct.text import first_line, message
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -48,14 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = 2
-    except SystemExit as done:  # click's own: a completion, or whoever reads our output has gone
-        code = 2 if done.code else 0
+    except SystemExit as done:
+        if os.environ.get("_CCT_COMPLETE"):  # click answers a shell, and no command has run
+            code = 2 if done.code else 0
+        else:
+            if not isinstance(done.__context__, BrokenPipeError):  # click's, when whoever reads our output has gone
+                click.echo(f"Error: code that is not cct's called {first_line(done)}: take that out", err=True)
+            code = 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted", err=True)
         code = 130
     except Exception as error:
         if "--debug" in given:
-            traceback.print_exc()
+            click.echo(traceback.format_exc(), err=True)
         click.echo(f"Error: {_line(error)}", err=True)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
@@ -65,8 +72,8 @@ def _show_once() -> Callable[..., None]:
     """For `warnings.showwarning`: a warning in one line, as errors are, however many places it comes from."""
     shown = set()
 
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        line = " ".join(str(message).split())
+    def show(warning: Warning | str, *_: Any, **__: Any) -> None:
+        line = message(" ".join(str(warning).split()))
         if line not in shown:
             click.echo(f"Warning: {line}", err=True)
         shown.add(line)
@@ -78,12 +85,14 @@ def _line(error: Exception) -> str:
     """One line: what is wrong, where, what to do."""
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "cct"
-        return f"{' '.join(error.format_message().split())} (see {command} --help)"
+        return message(f"{' '.join(error.format_message().split())} (see {command} --help)")
     if isinstance(error, click.ClickException):
-        return " ".join(error.format_message().split())
+        return message(" ".join(error.format_message().split()))
     if isinstance(error, CctError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    kind = f"{type(error).__name__}: {error}".split("\n")[0]
-    return f"{kind} (a bug in cct; `cct --debug ...` shows where: please report it)"
+        return message(str(error))
+    # torch has no class of its own for memory of the CPU
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
+        return "out of memory: smaller images (--size) or, in training, a smaller --batch-size need less"
+    return (
+        f"{type(error).__name__}: {first_line(error)} (a bug in cct; `cct --debug ...` shows where: please report it)"
+    )

@@ -187,7 +187,9 @@ def measure_files(
 
 
 def _letter(index: int) -> str:
-    return chr(ord("A") + index)
+    """A to Z, then AA, AB and so on."""
+    more, last = divmod(index, 26)
+    return (_letter(more - 1) if more else "") + chr(ord("A") + last)
 
 
 def _sum(nodes: Iterable[NodeTime]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,18 +11,23 @@ from cct.checkpoint import LoadedModel
 from cct.errors import CctError, UnsupportedModel
 from cct.text import first_line
 
+_LARGEST = 2**28  # numbers in all images
+
 
 def random_images(loaded: LoadedModel, size: tuple[int, int] | None, count: int) -> torch.Tensor:
     """Normal values as the network takes them, always the same: float32 (count, C, H, W).
 
     Raises:
-        CctError: neither the file nor `size` says how large the images are, or the network takes no images.
+        CctError: neither the file nor `size` says how large the images are, they are too large, or the network takes none.
     """
     size = size or loaded.size
     if loaded.channels is None:
         raise UnsupportedModel("the network has no 2-D convolution, so it takes no images")
     if size is None:
         raise CctError("the file does not say how large its images are: give --size, such as 224 or 480x640")
+    if count * loaded.channels * math.prod(size) > _LARGEST:
+        images = "x".join(map(str, (loaded.channels, *size)))
+        raise CctError(f"images of {images} are too large to try the network on: give a smaller --size")
     return torch.randn(count, loaded.channels, *size, generator=torch.Generator().manual_seed(0))
 
 
@@ -34,6 +40,6 @@ def answer(module: torch.nn.Module, images: torch.Tensor) -> Any:
     try:
         with torch.no_grad():
             return module(images)
-    except Exception as error:  # the user's own code can raise anything
+    except (Exception, SystemExit) as error:  # the user's own code can raise anything
         shape = "x".join(map(str, images.shape[1:]))
         raise CctError(f"the network does not run on images of {shape}: {first_line(error)}; see --size") from error

@@ -76,7 +76,8 @@ class Goal:
         return cls(metric, kind, limit)
 
     def __str__(self) -> str:
-        return f"{self.metric}:{self.kind}={self.limit:g}"
+        short = f"{self.limit:g}"
+        return f"{self.metric}:{self.kind}={short if float(short) == self.limit else repr(self.limit)}"
 
     @property
     def relative(self) -> bool:

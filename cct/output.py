@@ -25,12 +25,31 @@ def check_output(path: Path, model: Path, beside: Sequence[Path] = ()) -> None:
     if path.suffix != ".onnx":
         raise CctError(f"--output {path}: give a name that ends in .onnx")
     for file in (path, *beside):
-        if file.is_dir():
-            raise CctError(f"--output {path}: {file} is a folder; give another name")
-        if file.exists() and file.samefile(model):
-            raise CctError(f"--output {path}: {file} would replace the model; give another name")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise CctError(f"--output {path}: {path.parent} is no folder that can be written to")
+        check_target(file, f"--output {path}", [model])
+
+
+def check_target(path: Path, option: str, kept: Sequence[Path]) -> None:
+    """Find out before any work whether a file can be put at `path`.
+
+    Args:
+        path: the file.
+        option: that asks for it, for the error.
+        kept: files that must not be replaced.
+
+    Raises:
+        CctError: it is a folder or one of `kept`, or its folder is missing or not writable.
+    """
+    try:
+        if path.is_dir():
+            raise CctError(f"{option}: {path} is a folder; give another name")
+        linked = path.exists() and any(file.exists() and path.samefile(file) for file in kept)
+        if linked or path.resolve() in [file.resolve() for file in kept]:
+            raise CctError(f"{option}: {path} would replace the model or another file of the run; give another name")
+        writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+    except OSError as error:
+        raise CctError(f"{option}: {path} can't be written ({error.strerror}); give another name") from error
+    if not writable:
+        raise CctError(f"{option}: {path.parent} is no folder that can be written to")
 
 
 def write(path: Path, content: bytes) -> None:
@@ -42,7 +61,7 @@ def write(path: Path, content: bytes) -> None:
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise CctError(f"{path}: can't be written ({error.strerror}): give another --output") from error
+        raise CctError(f"{path} can't be written ({error.strerror}): make room there, or give another place") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -53,7 +72,7 @@ def write(path: Path, content: bytes) -> None:
         os.chmod(name, 0o666 & ~mask)  # mkstemp gives 0600; the file is for others to read
         os.replace(name, path)
     except OSError as error:
-        raise CctError(f"{path}: can't be written ({error.strerror}): give another --output") from error
+        raise CctError(f"{path} can't be written ({error.strerror}): make room there, or give another place") from error
     finally:
         Path(name).unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ from cct.checkpoint import LoadedModel, load_model, save_checkpoint
 from cct.clicktrain import ClickTrain
 from cct.data import Data, load_data
 from cct.device import find_device
+from cct.errors import CctError
 from cct.exporter import export
 from cct.goals import Goal, failures
-from cct.output import check_output, place, write
+from cct.output import check_output, check_target, place, write
 from cct.parity import PARITY_IMAGES, check_parity, parity, proof
 from cct.recipe import Recipe
 from cct.report import Report
-from cct.run_identity import run_identity
+from cct.run_identity import network_identity, run_identity
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
 from cct.train import fine_tune, print_line, total_steps
@@ -50,7 +52,6 @@ def compress(
     *,
     data: str,
     recipe: Recipe,
-    portable: bool = False,
     save_recipe: Path | None = None,
     dry_run: bool = False,
     device: str = "cpu",
@@ -63,9 +64,9 @@ def compress(
         output: the ONNX file; `Outputs` names those beside it.
         data: as `cct.data.load_data` takes it.
         recipe: every knob; mean, std and size that it leaves open are the checkpoint's.
-        portable: write plain ONNX operators with dense weights.
         save_recipe: where to write the recipe, as soon as the inputs have proved good.
-        dry_run: prune at once instead of training, judge all goals but accuracy's, write nothing but the recipe.
+        dry_run: prune at once instead of training, judge all goals that training has no say in, write nothing but the
+            recipe.
         device: where to train: cpu, cuda, cuda:N or mps.
         resume: continue the run of the same output that was interrupted; from the beginning if there is none.
 
@@ -73,10 +74,14 @@ def compress(
         CctError: the input can't be used; nothing is written. A goal that is not reached is no error: see
             `Report.failed`.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by accelerate launch and torchrun
+        raise CctError("cct compress trains in one process: start it without accelerate launch or torchrun")
     trained_on = find_device(device)
     outputs = None if dry_run else Outputs.beside(output)
     if outputs:
         check_output(output, model.path, (outputs.checkpoint, outputs.report))
+    if save_recipe:
+        check_target(save_recipe, f"--save-recipe {save_recipe}", [model.path, *(_files(outputs) if outputs else ())])
     with working_folder(output, resume) if outputs else _temporary_folder() as folder:
         if outputs and resume and not (folder / STATE).exists():
             print_line(f"there is no interrupted run of {output}: starting from the beginning")
@@ -84,7 +89,7 @@ def compress(
         mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
         images = load_data(data, mean=mean, std=std, size=size, channels=loaded.channels)
         followed = replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
-        network = {"model": loaded.sha256, "arch": str(model.arch or loaded.arch), "key": str(model.key)}
+        network = network_identity(model, loaded.arch, loaded.sha256)
         state = StateFile(folder / STATE, run_identity(network, followed, images, trained_on))
         loaded.module.to(trained_on)
         baseline = baseline_accuracy(loaded.module, images, loaded.classes)
@@ -108,7 +113,7 @@ def compress(
             metadata=metadata,
             weights=recipe.weights,
             activations=recipe.activations,
-            portable=portable,
+            portable=recipe.portable,
         )
         export(loaded.module, example, dense, pack=False)
         few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
@@ -132,7 +137,7 @@ def compress(
             outputs=[str(p) for p in _files(outputs)] if outputs else [],
         )
         goals = [Goal.parse(text) for text in recipe.goals]
-        judged = [goal for goal in goals if not (dry_run and goal.metric == "accuracy")]
+        judged = [goal for goal in goals if followed == recipe or goal.metric != "accuracy"]
         report.failed = failures(judged, validate.measures(report.accuracy, errors, report.bytes, report.speed))
         report.unknown = [str(goal) for goal in goals if goal not in judged]
         if outputs:

@@ -79,6 +79,7 @@ class Recipe:
         size: height and width of the images in pixels, likewise.
         weights: type in which packed weights are stored, "float32" or "float16".
         activations: type in which the network computes, likewise; "float16" takes float16 weights along.
+        portable: whether the file is plain ONNX with dense weights, for runtimes that know no functions.
         goals: what the result must reach, as `cct.goals` reads it: "accuracy:max-degradation=0.5".
     """
 
@@ -113,6 +114,7 @@ class Recipe:
     size: tuple[int, ...] = ()
     weights: str = "float32"
     activations: str = "float32"
+    portable: bool = False
     goals: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -148,9 +148,7 @@ class Report:
         lines += [f"UNKNOWN      {goal}: training decides" for goal in self.unknown]
         lines += [f"FAILED       {failure}" for failure in self.failed]
         if self.dry_run:
-            lines.insert(
-                0, "dry run      pruned at once; nothing was trained or written, accuracy can only rise from here"
-            )
+            lines.insert(0, "dry run      pruned at once: nothing is trained, no model is written")
         return "\n".join(lines)
 
 

@@ -1,28 +1,51 @@
-"""What tells one run from another: all that has a say in the bytes of its result."""
+"""What tells one training from another: all that has a say in its weights."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 
 import cct
 from cct.data import Data, MemoryImages, Split
 from cct.recipe import Recipe
+from cct.source import ModelSource
 from cct.text import printable
 
 _PIXELS_FROM = 1000  # images of a split whose pixels are looked at
+_JUDGING = ("goals", "portable")  # knobs that have no say in the training
 _SHOWN = 40  # characters of a value
+
+
+def network_identity(model: ModelSource, arch: str | None, sha256: str) -> dict[str, str]:
+    """Describe which network a run trains, each thing as text.
+
+    Args:
+        model: as the command line names it.
+        arch: a key of `MODELS` that the file names.
+        sha256: of the file.
+    """
+    place = Path((model.arch or "").rpartition(":")[0])
+    code = hashlib.sha256(place.read_bytes()).hexdigest() if place.suffix == ".py" and place.is_file() else ""
+    arguments = repr(sorted(model.arch_args.items()))
+    return {
+        "model": sha256,
+        "arch": str(model.arch or arch),
+        "arch-arg": arguments,
+        "code": code,
+        "key": str(model.key),
+    }
 
 
 def run_identity(network: Mapping[str, str], recipe: Recipe, images: Data, device: torch.device) -> dict[str, str]:
     """Describe a run, each thing as text.
 
     Args:
-        network: which one it is, and of which file.
-        recipe: every knob.
+        network: as `network_identity` gives it.
+        recipe: every knob; goals and the form of the file have no say in the training.
         images: counted, and their labels and some of those pixels compared that are in memory.
         device: of the training.
     """
@@ -35,7 +58,7 @@ def run_identity(network: Mapping[str, str], recipe: Recipe, images: Data, devic
         "threads": str(torch.get_num_threads()),
         "cct": cct.__version__,
         "torch": str(torch.__version__),  # a class of its own, which a state does not take
-        **{name: repr(value) for name, value in asdict(recipe).items()},
+        **{name: repr(value) for name, value in asdict(recipe).items() if name not in _JUDGING},
     }
 
 

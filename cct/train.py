@@ -29,7 +29,7 @@ _SHORT_RUN = 200  # steps; in fewer, running averages of batch statistics lag be
 
 def print_line(text: str) -> None:
     """Write one line of progress to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    click.echo(text, err=True)  # where stderr is closed, print would take stdout
 
 
 def total_steps(data: Data, recipe: Recipe) -> int:

@@ -58,7 +58,7 @@ def _lock(folder: Path, output: Path) -> int:
         try:
             if folder.is_symlink() or not _ours(folder):
                 raise CctError(f"{folder} is in the way: it is no folder of cct")
-            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except FileNotFoundError:
             continue  # another run has just removed it
         except OSError as error:

@@ -22,6 +22,7 @@ from cct.goals import Goal, Measure, failures
         ("accuracy:percent-max-degradation=10", 81.0, 90.0, True),
         ("accuracy:percent-max-degradation=10", 80.9, 90.0, False),
         ("latency:threshold=2", 2.0, None, True),
+        ("latency:threshold=2.123456789", 2.1234568, None, False),
         ("latency:threshold=2", 2.1, None, False),
         ("latency:percent-min-improvement=50", 1.0, 2.0, True),
         ("latency:percent-min-improvement=50", 1.1, 2.0, False),
@@ -39,7 +40,7 @@ from cct.goals import Goal, Measure, failures
 def test_a_goal_is_reached_or_not(text, value, baseline, passes):
     goal = Goal.parse(text)
     assert (goal.failure(Measure(goal.metric, value, baseline)) is None) == passes
-    assert str(Goal.parse(str(goal))) == str(goal)
+    assert Goal.parse(str(goal)) == goal
 
 
 def test_a_failure_names_goal_figures_and_place():

@@ -140,6 +140,13 @@ def forged(folder: Path, compressed: Path) -> Path:
     return folder / "r.onnx"
 
 
+def in_the_way(folder: Path) -> Path:
+    """An output whose working folder has a lock that leads elsewhere."""
+    (folder / ".m.cct").mkdir()
+    (folder / ".m.cct" / "lock").symlink_to("/none/lock")
+    return folder / "m.onnx"
+
+
 def compress(model: object, *more: object) -> Arguments:
     return ["compress", model, *(more if "--data" in more else (*DIGITS, *more))]
 
@@ -271,6 +278,15 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Arguments], tuple[str, ...]]] = {
     "output that can't be written": (option("-o", "/proc/m.onnx"), ("/proc",)),
     "output of another kind": (lambda f, c: compress(MODEL, "-o", f / "m.bin"), (".onnx",)),
     "output over the model": (lambda f, c: compress(c / "m.pt", "-o", c / "m.onnx"), ("m.pt", "replace")),
+    "a name too long": (lambda f, c: compress(MODEL, "-o", f / f"{'m' * 260}.onnx"), ("name too long",)),
+    "recipe over the model": (
+        lambda f, c: compress(c / "m.pt", "--dry-run", "--save-recipe", c / "m.pt"),
+        ("--save-recipe", "m.pt", "replace"),
+    ),
+    "recipe over the output": (option("-o", "m.onnx", "--save-recipe", "m.pt"), ("--save-recipe", "m.pt", "replace")),
+    "recipe in a folder that is missing": (option("--save-recipe", "none/r.toml"), ("--save-recipe", "none")),
+    "threads without end": (option("--threads", 100_000), ("--threads", "1024")),
+    "a folder in the way": (lambda f, c: compress(MODEL, "-o", in_the_way(f)), (".m.cct",)),
     # ONNX files
     "validate text": (lambda f, c: ["validate", written(f, "m.onnx", b"no"), *DIGITS], ("m.onnx", "no valid ONNX")),
     "validate truncated": (
@@ -334,8 +350,9 @@ def outcomes(compressed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
         done = run_command([*COMMAND, *map(str, given[case])], folder, environment)
         return done, time.monotonic() - start, before, files(folder)
 
-    def files(folder: Path) -> list[Path]:
-        return sorted([*folder.rglob("*"), *compressed.rglob("*")])
+    def files(folder: Path) -> dict[Path, bytes]:
+        found = [*folder.rglob("*"), *compressed.rglob("*")]
+        return {path: path.read_bytes() for path in found if path.is_file() and "__pycache__" not in path.parts}
 
     folders = {case: tmp_path_factory.mktemp("wrong") for case in WRONG}
     given = {case: make(folders[case], compressed) for case, (make, _) in WRONG.items()}
@@ -353,7 +370,7 @@ def test_wrong_input_is_one_line_and_exit_2(case: str, outcomes: dict[str, Any])
     for word in WRONG[case][1]:
         assert word in done.stderr
     assert done.stdout == ""
-    assert [path for path in after if path not in before and "__pycache__" not in path.parts] == []
+    assert after == before
     assert seconds < LIMIT
 
 

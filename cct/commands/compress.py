@@ -47,7 +47,7 @@ from cct.source import ModelSource
 @type_options
 @file_options
 @goal_options
-@click.option("--threads", type=click.IntRange(1), help="Threads of the training.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the training.")
 @click.option(
     "--device", default="cpu", show_default=True, metavar="NAME", help="Where to train: cpu, cuda, cuda:N or mps."
 )
@@ -56,7 +56,7 @@ from cct.source import ModelSource
     is_flag=True,
     help="Continue this output's interrupted run: on the CPU, with the same options, to the same bytes.",
 )
-@click.option("--dry-run", is_flag=True, help="Prune without training, judge the goals, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Prune without training, judge the goals, write no model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
 def compress(
@@ -98,6 +98,8 @@ def compress(
     else:
         base = Recipe.named(recipe_name)
     given = {name: value for name, value in knobs.items() if value not in (None, ())} | scale
+    if portable:
+        given["portable"] = True
     if goals:
         given["goals"] = tuple(map(str, goals))
     recipe = Recipe.from_values({**asdict(base), **given})
@@ -106,7 +108,6 @@ def compress(
         output,
         data=data,
         recipe=recipe,
-        portable=portable,
         save_recipe=save_recipe,
         dry_run=dry_run,
         device=device,

@@ -9,18 +9,26 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from cct.errors import DataError
 from cct.images.memory_images import MemoryImages, check_channels
 from cct.images.split import Data, Split, column
 from cct.images.wanted import Wanted
 
 _SIZE = (32, 32)
+_LARGEST_SIDE = 256  # pixels; all are resized at once, and they were drawn on 8x8
 
 
 def load_digits(wanted: Wanted) -> Data:
-    """Read the digits, 32x32 by default, with their own mean and std."""
+    """Read the digits, 32x32 by default, with their own mean and std.
+
+    Raises:
+        DataError: they are to be very large, or do not have the channels.
+    """
+    size = wanted.size or _SIZE
+    if max(size) > _LARGEST_SIDE:
+        raise DataError(f"digits of {size[0]}x{size[1]} pixels: give a --size of up to {_LARGEST_SIDE} a side")
     with files("cct").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
         images, labels, held_out = arrays["images"], arrays["labels"], arrays["val"]
-    size = wanted.size or _SIZE
     channels = check_channels("digits", 1, wanted.channels)
     small = torch.from_numpy(images).float()[:, None] * (255 / 16)  # stored as 0..16
     pixels = F.interpolate(small, size, mode="bilinear").round().to(torch.uint8)

@@ -47,7 +47,7 @@ class DatasetImages:
         where = f"{self.where}, item {index}"
         try:
             given = self.dataset[index]
-        except Exception as error:  # the user's own code can raise anything
+        except (Exception, SystemExit) as error:  # the user's own code can raise anything
             raise DataError(f"{where} raised {type(error).__name__}: {first_line(error)}") from error
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise DataError(f"{where} is a {type(given).__name__}: it must be {_FORM}")
