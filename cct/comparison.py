@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import onnxruntime as ort
 
 from cct.bench import Timing, compare, machine, random_feeds
+from cct.json_text import as_json
 from cct.library import isa
 from cct.node_times import NodeTime, node_times
 from cct.onnx_file import pattern_convs, read_model
@@ -66,7 +66,7 @@ class Comparison:
             for threads, times in self.timings.items()
             for name, timing in times.items()
         ]
-        return json.dumps({"cct_bench": VERSION, **asdict(self), "timings": timings}, indent=2)
+        return as_json({"cct_bench": VERSION, **asdict(self), "timings": timings})
 
     def to_text(self) -> str:
         """For a terminal."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from cct.checkpoint import LoadedModel, load_model
 from cct.errors import CctError
 from cct.example import answer, random_images
 from cct.exporter import export
+from cct.json_text import as_json
 from cct.operator import NAME
 from cct.output import check_output, write
 from cct.parity import check_parity, proof, relative
@@ -57,7 +57,7 @@ class Conversion:
 
     def to_json(self) -> str:
         """For programs."""
-        return json.dumps(self.as_dict(), indent=2)
+        return as_json(self.as_dict())
 
     def to_text(self) -> str:
         """For a terminal."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cct.json_text import as_json
 from cct.report import Layer, weights_per_kept
 from cct.table import aligned
 from cct.text import printable
@@ -77,7 +77,7 @@ class Inspection:
         """For programs."""
         rows = [row.as_dict() for row in self.rows]
         content = {"cct_inspect": VERSION, "file": self.file, "bytes": self.bytes, "facts": self.facts}
-        return json.dumps({**content, "layers": rows, "totals": self.totals()}, indent=2)
+        return as_json({**content, "layers": rows, "totals": self.totals()})
 
     def to_text(self) -> str:
         """For a terminal."""

@@ -19,6 +19,7 @@ from cct.node_times import profile
 from cct.onnx_file import pattern_convs
 from cct.operator import NAME, NAMES
 from cct.runtime import PROVIDERS, session
+from cct.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -35,29 +36,53 @@ def run(opened: Any, images: Floats) -> Floats:
     """First output of a session for images (N, C, H, W), in parts where the model fixes its batch size.
 
     Raises:
-        CctError: the images do not have the model's shape.
+        CctError: the model does not take these images, or answers something else than numbers for each of them.
     """
-    first = opened.get_inputs()[0]
+    first = image_input(opened)
     wanted = [d if isinstance(d, int) else None for d in first.shape]
     if len(wanted) != 4 or any(w not in (None, s) for w, s in zip(wanted[1:], images.shape[1:], strict=True)):
         raise CctError(f"the model takes images of {first.shape[1:]}, the data has {list(images.shape[1:])}")
     return _in_parts(lambda part: opened.run(None, {first.name: part}), images, _batch(opened))
 
 
+def image_input(opened: Any) -> Any:
+    """The one input of a session, which takes images.
+
+    Raises:
+        CctError: it has another number of inputs, or one of another type.
+    """
+    inputs = opened.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+        types = ", ".join(value.type for value in inputs) or "nothing"
+        raise CctError(f"the model takes {types}: it must take one tensor(float) of images (N, C, H, W)")
+    return inputs[0]
+
+
 def _batch(opened: Any) -> int | None:
     """Images that the model takes at once, None for any number."""
-    size = opened.get_inputs()[0].shape[0]
+    size = image_input(opened).shape[0]
     return size if isinstance(size, int) else None
 
 
 def _in_parts(call: Callable[[Floats], Any], images: Floats, size: int | None) -> Floats:
-    """First output of `call` for all images, given `size` at a time; the last part is filled up with zeros."""
+    """First output of `call` for all images, given `size` at a time; the last part is filled up with zeros.
+
+    Raises:
+        CctError: `call` raised, or answered something else than numbers for each image.
+    """
     size = size or len(images)
     answers = []
     for start in range(0, len(images), size):
         part = images[start : start + size]
         padded = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), part.dtype)])
-        answers.append(call(padded)[0][: len(part)])
+        try:
+            answer = next(iter(call(padded)), None)
+        except Exception as error:  # ONNX Runtime and onnx.reference raise many kinds
+            raise CctError(f"the model does not run on {list(padded.shape)} ({first_line(error)})") from error
+        if not isinstance(answer, np.ndarray) or answer.shape[:1] != (size,) or answer.dtype.kind not in "fiu":
+            what = list(answer.shape) if isinstance(answer, np.ndarray) else f"a {type(answer).__name__}"
+            raise CctError(f"the model answers {what} for {size} images: it must answer numbers for each")
+        answers.append(answer[: len(part)])
     return np.concatenate(answers)
 
 
@@ -69,8 +94,13 @@ def parity(path: Path, images: Floats, module: torch.nn.Module | None, provider:
         images: (N, C, H, W) float32; onnx.reference sees the first two.
         module: the pruned torch module, for a leg of its own.
         provider: where the library runs.
+
+    Raises:
+        CctError: the model or the module does not run on the images.
     """
     import torch
+
+    from cct.example import answer
 
     opened = session(path, provider=provider)
     library = run(opened, images)
@@ -80,8 +110,10 @@ def parity(path: Path, images: Floats, module: torch.nn.Module | None, provider:
         lambda part: inlined.run(None, {str(inlined.input_names[0]): part}), images[:REFERENCE_IMAGES], _batch(opened)
     )
     if module is not None:
-        with torch.no_grad():
-            others["torch"] = module.eval()(torch.from_numpy(images)).numpy()
+        wanted = answer(module.eval(), torch.from_numpy(images))
+        if not isinstance(wanted, torch.Tensor) or wanted.shape != library.shape:
+            raise CctError(f"the pruned weights answer something else than {list(library.shape)}: {path} is of another")
+        others["torch"] = wanted.numpy()
     return {leg: relative(library[: len(other)], other) for leg, other in others.items()}
 
 

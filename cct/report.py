@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cct.json_text import as_json
 from cct.table import aligned
 
 VERSION = 1  # of the JSON
@@ -127,7 +127,7 @@ class Report:
     def to_json(self) -> str:
         """The whole report, versioned, in a fixed order."""
         figures = {"drop": self.drop, "compression": self.compression(), "ratios": [s.ratio for s in self.speed]}
-        return json.dumps({"cct_report": VERSION, **asdict(self), **figures}, indent=2) + "\n"
+        return as_json({"cct_report": VERSION, **asdict(self), **figures}) + "\n"
 
     def to_text(self) -> str:
         """The report for a terminal."""

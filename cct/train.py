@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
 import torch
 from accelerate import Accelerator
 from rich.console import Console

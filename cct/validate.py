@@ -13,12 +13,13 @@ import onnx_ir as ir
 from cct.bench import compare, cores
 from cct.errors import CctError
 from cct.goals import Goal, Measure, failures
+from cct.json_text import as_json
 from cct.onnx_file import pattern_convs, read_model
 from cct.operator import NAME
-from cct.parity import MAX_ERROR, PARITY_IMAGES, parity, proof, run
+from cct.parity import MAX_ERROR, PARITY_IMAGES, image_input, parity, proof, run
 from cct.report import Speed, speed_line
 from cct.runtime import PROVIDERS, session
-from cct.source import ModelSource
+from cct.source import ModelSource, is_onnx
 
 if TYPE_CHECKING:
     from cct.data import Data
@@ -50,6 +51,10 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Plain values; "passed" is null when no goal was given."""
         return {"cct_verdict": 1, **asdict(self), "passed": not self.failed if self.goals else None}
+
+    def to_json(self) -> str:
+        """For programs."""
+        return as_json(self.as_dict())
 
     def to_text(self) -> str:
         """For a terminal."""
@@ -164,13 +169,15 @@ def measures(
 
 def _baseline(baseline: ModelSource, images: Data, path: Path) -> tuple[float, Path]:
     """Accuracy of the baseline in percent, and its ONNX file: itself, or a dense export at `path`."""
-    from cct.baseline import baseline_accuracy
+    from cct.baseline import baseline_accuracy, check_chance
     from cct.checkpoint import load_model
     from cct.exporter import export
 
-    if baseline.path.suffix == ".onnx":
+    if is_onnx(baseline.path):
         read_model(baseline.path)
-        return accuracy(session(baseline.path), images), baseline.path
+        percent = accuracy(session(baseline.path), images)
+        check_chance(percent, images)
+        return percent, baseline.path
     loaded = load_model(baseline)
     percent = baseline_accuracy(loaded.module, images, loaded.classes)
     export(loaded.module, images.example(), path, pack=False)
@@ -187,7 +194,7 @@ def _scale(path: Path, opened: Any) -> dict[str, Any]:
                 found[name] = [float(v) for v in stated[f"cct.{name}"].split()]
             except ValueError as error:
                 raise CctError(f"{path}: cct.{name} is {stated[f'cct.{name}']!r}, not numbers") from error
-    shape = opened.get_inputs()[0].shape
+    shape = image_input(opened).shape
     if len(shape) == 4 and all(isinstance(side, int) for side in shape[1:]):
         found |= {"channels": shape[1], "size": (shape[2], shape[3])}
     return found

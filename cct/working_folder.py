@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import click
 
 from cct.errors import CctError, StateError
 
@@ -39,7 +40,7 @@ def working_folder(output: Path, resume: bool = False) -> Iterator[Path]:
         if not (folder / STATE).exists():
             _remove(folder)
         elif isinstance(error, KeyboardInterrupt):
-            print(f"{folder} keeps what is trained: the same command with --resume continues", file=sys.stderr)
+            click.echo(f"{folder} keeps what is trained: the same command with --resume continues", err=True)
         raise
     else:
         _remove(folder)
