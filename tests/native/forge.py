@@ -12,6 +12,8 @@ from native.seam import Arguments
 from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
+from cct.operator import NAMES
+
 Rng = np.random.Generator
 Array = NDArray[Any]
 
@@ -250,9 +252,11 @@ def _attribute(rng: Rng, model: onnx.ModelProto) -> None:
     """An attribute of another value, length or type, missing, or there twice."""
     node = _node(rng, model)
     attribute = _pick(rng, list(node.attribute))
-    how = rng.integers(10)
+    how = rng.integers(11)
     if how == 0:
         node.attribute.remove(attribute)
+    elif how == 10:  # a part of nothing: only a function has attributes to refer to
+        attribute.CopyFrom(AttributeProto(name=attribute.name, type=attribute.type, ref_attr_name=attribute.name))
     elif how == 1:
         node.attribute.append(attribute)
     elif how == 2:
@@ -324,6 +328,23 @@ def _outputs(rng: Rng, model: onnx.ModelProto) -> None:
         node.output[0] = _pick(rng, ["", "other", node.input[0]])
 
 
+def _place(rng: Rng, model: onnx.ModelProto) -> None:
+    """The node within both branches of an If, or within a function of somebody else's."""
+    node = onnx.NodeProto()
+    node.CopyFrom(_node(rng, model))
+    if rng.random() < 0.5:
+        branch = helper.make_graph([node], "branch", [], [helper.make_empty_tensor_value_info(node.output[0])])
+        inner = helper.make_node("If", ["condition"], [node.output[0]], then_branch=branch, else_branch=branch)
+        model.graph.initializer.append(numpy_helper.from_array(np.array(bool(rng.integers(2))), "condition"))
+    else:
+        inner = helper.make_node("Wrapped", node.input, node.output, domain="other")
+        model.functions.append(
+            helper.make_function("other", "Wrapped", node.input, node.output, [node], list(model.opset_import))
+        )
+        model.opset_import.append(helper.make_opsetid("other", 1))
+    _node(rng, model).CopyFrom(inner)
+
+
 def _stated_shape(rng: Rng, model: onnx.ModelProto) -> None:
     """What the model says of its inputs and outputs."""
     info = _pick(rng, [*model.graph.input, *model.graph.output])
@@ -354,7 +375,7 @@ def _model(rng: Rng, model: onnx.ModelProto) -> None:
     elif how == 3:
         node.overload = _pick(rng, ["", "none", "relu_add", "nowhere"])
     elif how == 4:
-        node.op_type = _pick(rng, ["", "Conv", "PatternConv", "PatternConvRelu", "PatternConvAdd", "PatternConv2"])
+        node.op_type = _pick(rng, ["", "Conv", *sorted(NAMES), "PatternConv2"])
     elif how == 5:
         node.domain = _pick(rng, ["", "com.microsoft", "x"])
     elif how == 6:
@@ -368,7 +389,7 @@ def _model(rng: Rng, model: onnx.ModelProto) -> None:
 
 MUTATIONS: tuple[Callable[[Rng, onnx.ModelProto], None], ...] = (
     _indices, _indices, _rows, _values, _shape, _shape, _dims, _data, _dtype, _attribute, _attribute, _attribute,
-    _geometry, _geometry, _inputs, _outputs, _stated_shape, _model,
+    _geometry, _geometry, _inputs, _outputs, _stated_shape, _place, _model,
 )  # fmt: skip
 
 

@@ -132,6 +132,23 @@ def test_attributes_that_contradict_the_name_are_refused(packed, bias, name, cli
         session(model(Arguments.of(packed, bias, clip_min=clip_min, clip_max=clip_max), name=name))
 
 
+def test_constants_of_another_file_may_lie_at_odd_addresses(packed, bias, tmp_path):
+    """ONNX Runtime maps such a file and hands out what lies there."""
+    proto = onnx.load_from_string(model(Arguments.of(packed, bias)))
+    content = bytearray(b"odd")
+    for tensor in proto.graph.initializer:
+        offset = len(content)
+        content += tensor.raw_data + b"\0" * (len(tensor.raw_data) % 2)
+        for key, value in (("location", "w.bin"), ("offset", offset), ("length", len(tensor.raw_data))):
+            tensor.external_data.add(key=key, value=str(value))
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.ClearField("raw_data")
+    (tmp_path / "w.bin").write_bytes(content)
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    x = image(1, 6, 9, 9)
+    assert np.array_equal(session(tmp_path / "m.onnx").run(None, {"X": x})[0], run(None, x, packed, bias=bias))
+
+
 def test_a_batch_of_none(packed, bias):
     assert session(model(Arguments.of(packed, bias))).run(None, {"X": image(0, 6, 9, 9)})[0].shape == (0, 10, 7, 7)
 
