@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from cct.json_text import as_json
 from cct.operator import NAME
 from cct.output import check_output, write
 from cct.parity import check_parity, proof, relative
+from cct.recipe import Recipe
 from cct.report import Layer, layer_table, weights_per_kept
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
@@ -82,8 +83,8 @@ def convert(
     output: Path,
     *,
     size: tuple[int, int] | None = None,
-    weights: str = "float32",
-    activations: str = "float32",
+    weights: str | None = None,
+    activations: str | None = None,
     portable: bool = False,
 ) -> Conversion:
     """Export what a file holds, compare the result with torch, write it.
@@ -92,13 +93,19 @@ def convert(
         model: the network, pruned by whomever.
         output: the ONNX file, written whole or not at all.
         size: (height, width) of the images; the checkpoint's if None.
-        weights, activations, portable: as `cct.export` takes them.
+        weights, activations: as `cct.export` takes them; None: as the checkpoint's recipe says.
+        portable: likewise, False by default.
 
     Raises:
         CctError: the input can't be used, or the exported file answers wrongly; nothing is written.
     """
     check_output(output, model.path)
     loaded = load_model(model)
+    recipe = _recipe(loaded)
+    stated = recipe or Recipe()
+    weights, activations = weights or stated.weights, activations or stated.activations
+    if recipe is not None:
+        recipe = replace(recipe, weights=weights, activations=activations, portable=portable)
     images = random_images(loaded, size, _IMAGES)
     answer(loaded.module, images[:1])  # what does not run in torch is no fault of the export
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
@@ -107,7 +114,7 @@ def convert(
             loaded.module,
             images[:1],
             made,
-            metadata=_metadata(loaded, images),
+            metadata=_metadata(loaded, images, recipe),
             weights=weights,
             activations=activations,
             portable=portable,
@@ -148,8 +155,18 @@ def _worst(got: list[Any], wanted: list[Any]) -> float:
     return float(np.max([relative(a, b) for a, b in zip(got, wanted, strict=True)]))
 
 
-def _metadata(loaded: LoadedModel, images: torch.Tensor) -> dict[str, str]:
-    """What the ONNX file says of itself, beside its version: what the checkpoint said."""
+def _recipe(loaded: LoadedModel) -> Recipe | None:
+    """By which the weights were made; None if the checkpoint does not say, or not in words of this version."""
+    if loaded.recipe is None:
+        return None
+    try:
+        return Recipe.from_toml(loaded.recipe)
+    except CctError:
+        return None
+
+
+def _metadata(loaded: LoadedModel, images: torch.Tensor, recipe: Recipe | None) -> dict[str, str]:
+    """What the ONNX file says of itself, beside its version: what the checkpoint said, and the file's own types."""
     stated = {"source_sha256": loaded.sha256, "input": "normalized NCHW", "size": " ".join(map(str, images.shape[2:]))}
     for name in ("mean", "std"):
         values = getattr(loaded, name)
@@ -157,6 +174,6 @@ def _metadata(loaded: LoadedModel, images: torch.Tensor) -> dict[str, str]:
             stated[name] = " ".join(f"{v:g}" for v in values)
     if loaded.classes is not None:
         stated["classes"] = "\n".join(loaded.classes)
-    if loaded.recipe is not None:
-        stated["recipe"] = loaded.recipe
+    if recipe is not None:
+        stated["recipe"] = recipe.to_toml()
     return stated

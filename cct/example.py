@@ -18,7 +18,7 @@ def random_images(loaded: LoadedModel, size: tuple[int, int] | None, count: int)
     """Normal values as the network takes them, always the same: float32 (count, C, H, W).
 
     Raises:
-        CctError: neither the file nor `size` says how large the images are, they are too large, or the network takes none.
+        CctError: neither the file nor `size` says how large the images are, or they suit no network or memory.
     """
     size = size or loaded.size
     if loaded.channels is None:

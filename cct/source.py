@@ -18,6 +18,7 @@ class ModelSource:
         arch_args: keyword arguments of the factory.
         key: where the file keeps the weights, if several places hold some.
         trust_pickle: whether a whole pickled module may be loaded, which runs code that the file names.
+        shared: whether arch and key are for other files too; what a checkpoint of ours says for itself then counts.
     """
 
     path: Path
@@ -25,3 +26,20 @@ class ModelSource:
     arch_args: Mapping[str, Any] = field(default_factory=dict)
     key: str | None = None
     trust_pickle: bool = False
+    shared: bool = False
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a file is ONNX, or claims to be, by its name or its first bytes."""
+    if path.suffix.lower() == ".onnx":
+        return True
+    try:
+        with path.open("rb") as file:
+            return begins_as_onnx(file.read(3))
+    except OSError:
+        return False  # whoever reads it next says why it can't be read
+
+
+def begins_as_onnx(head: bytes) -> bool:
+    """Whether a file begins with ir_version and one of the fields that follow it."""
+    return head[:1] == b"\x08" and b"\x03" <= head[1:2] <= b"\x20" and head[2:3] in (b"\x12", b"\x1a", b":", b"B")

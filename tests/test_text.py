@@ -1,4 +1,4 @@
-from cct.text import first_line, printable, some
+from cct.text import first_line, message, printable, some
 
 
 def test_names_stay_on_one_line() -> None:
@@ -19,3 +19,9 @@ def test_what_an_exception_says() -> None:
     assert first_line(ValueError("\n  one\ntwo")) == "one"
     assert first_line(ValueError("\x1b[2J")) == "\\x1b[2J"
     assert first_line(ValueError()) == "ValueError"
+    assert first_line(SystemExit(0)) == "sys.exit(0)"
+
+
+def test_messages_hold_long_paths_on_one_line() -> None:
+    assert message("a\nb" + "x" * 1000) == "a\\nb" + "x" * 1000
+    assert len(message("x" * 10**6)) < 3000

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from cases import draw_packed, draw_values
 
 import cct
@@ -33,6 +35,24 @@ def test_images_of_another_shape_are_refused(case):
         run(opened, np.zeros((1, 3, 8, 8), np.float32))
 
 
+@pytest.mark.parametrize(
+    ("signature", "body", "message"),
+    [
+        ("(float16[n,3,8,8] x) => (float16[n,3,8,8] y)", "y = Relu (x)", "takes tensor.float16.: it must take"),
+        ("(float[n,3,8,8] x, float[n] z) => (float[n,3,8,8] y)", "y = Relu (x)", "takes tensor.float., tensor.float.:"),
+        ("() => (float[2] y)", "y = Constant <value_floats: floats = [1.0, 2.0]> ()", "takes nothing"),
+        ("(float[n,3,8,8] x) => (float y)", "y = ReduceMean <keepdims: int = 0> (x)", r"answers \[\] for 2 images"),
+        ("(float[n,3,8,8] x) => (seq(float[n,3,8,8]) y)", "y = SequenceConstruct (x)", "answers a list"),
+        ("(float[n,c,h,w] x) => (float[n,5] y)", "s = Constant <value_ints = [-1, 5]> () y = Reshape (x, s)", "run"),
+    ],
+)
+def test_models_of_others_that_take_no_images(signature, body, message):
+    text = f'<ir_version: 10, opset_import: ["": 18]> g {signature} {{ {body} }}'
+    opened = cct.session(onnx.parser.parse_model(text).SerializeToString())
+    with pytest.raises(CctError, match=message):
+        run(opened, np.zeros((2, 3, 8, 8), np.float32))
+
+
 def test_proof_counts_the_nodes_that_ran(case, tmp_path):
     onnx.save(case.model(), tmp_path / "m.onnx")
     assert proof(tmp_path / "m.onnx", case.x) == 1
@@ -57,6 +77,18 @@ def test_a_verdict_without_goals_is_none():
     assert verdict.as_dict()["passed"] is None
     assert verdict.to_text().endswith("no goal given")
     assert replace(verdict, goals=["size:threshold=1"]).as_dict()["passed"] is True
+
+
+def test_json_has_no_nan():
+    verdict = Verdict({"compressed": 90.0}, {"body": np.nan}, "CPUExecutionProvider", 0, {"packed": 1}, [], [], [])
+    told = json.loads(verdict.to_json(), parse_constant=pytest.fail)
+    assert told["parity"] == {"body": None}
+
+
+def test_parity_with_weights_of_another_network(case, tmp_path):
+    onnx.save(case.model(), tmp_path / "m.onnx")
+    with pytest.raises(CctError, match="the pruned weights answer something else"):
+        parity(tmp_path / "m.onnx", case.x, torch.nn.Conv2d(4, 3, 1))
 
 
 def test_parity_of_a_model_that_takes_one_image_at_a_time(case, tmp_path):

@@ -48,7 +48,7 @@ def load_own(source: ModelSource, raw: dict[Any, Any], sha256: str) -> LoadedMod
     """Read what `save_checkpoint` wrote, or somebody who forged it.
 
     Args:
-        source: the command line; its factory counts, not the file's.
+        source: the command line; its factory counts, not the file's, unless it is for other files too.
         raw: what the file holds.
         sha256: of the file.
 
@@ -58,12 +58,12 @@ def load_own(source: ModelSource, raw: dict[Any, Any], sha256: str) -> LoadedMod
     path = source.path
     if type(raw["cct_checkpoint"]) is not int or raw["cct_checkpoint"] != VERSION:
         raise CheckpointError(f"{path} has version {printable(raw['cct_checkpoint'])}, this cct reads {VERSION}")
-    if source.key is not None:
+    if source.key is not None and not source.shared:
         raise CheckpointError(f"{path} is a checkpoint of cct, which knows where its weights are: leave out --key")
     weights = as_weights(raw.get("state_dict"))
     if weights is None:
         raise CheckpointError(f"{path} has no weights in its state_dict")
-    if source.arch is not None:
+    if source.arch is not None and not (source.shared and "arch" in raw):
         network = build_network(source.arch, source.arch_args)
     else:
         known, arguments = raw.get("arch"), raw.get("arch_args", {})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cct.source import begins_as_onnx
+
 _INSTEAD = "give the .pt, .pth or .safetensors that the network was saved to"
 _STATE_DICT = "save model.state_dict() and give --arch"
 
@@ -46,8 +48,7 @@ def recognize_head(head: bytes) -> str | None:
         return "a TensorFlow Lite model: give the PyTorch checkpoint that it was made from"
     if head[:3] == b"\x08\x01\x12":  # saved_model_schema_version 1, then meta_graphs
         return "a TensorFlow SavedModel, which PyTorch does not read: convert it to a state_dict"
-    # ir_version, and one of the fields that follow it
-    if head[:1] == b"\x08" and b"\x03" <= head[1:2] <= b"\x20" and head[2:3] in (b"\x12", b"\x1a", b":", b"B"):
+    if begins_as_onnx(head):
         return "an ONNX model: give the PyTorch checkpoint that it was made from"
     return next((what for start, what in _HEADS if head.startswith(start)), None)
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from cct.commands.options import result_options
 from cct.commands.types import Counts, Size
+
+if TYPE_CHECKING:
+    from cct.comparison import Comparison
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -20,7 +25,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Turns of each, 2 runs a turn.")
 @click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--layers", is_flag=True, help="Show where the time goes, from ONNX Runtime's profile.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@result_options
 def bench(
     model: Path,
     against: tuple[Path, ...],
@@ -30,8 +35,7 @@ def bench(
     rounds: int,
     provider: str,
     layers: bool,
-    as_json: bool,
-) -> None:
+) -> Comparison:
     """Time MODEL, an ONNX file, side by side with others, end to end in ONNX Runtime.
 
     All run in one process, in turns, warmed up, on the same random input; medians and the first and last decile. Leave
@@ -39,7 +43,7 @@ def bench(
     """
     from cct.comparison import measure_files
 
-    found = measure_files(
+    return measure_files(
         [model, *against],
         threads=[count for counts in threads for count in counts] or [1],
         provider=provider,
@@ -48,4 +52,3 @@ def bench(
         rounds=rounds,
         layers=layers,
     )
-    click.echo(found.to_json() if as_json else found.to_text())

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cct.commands.options import file_options, goal_options, model_options, scale_options, type_options
+from cct.commands.options import (
+    file_options,
+    goal_options,
+    model_options,
+    result_options,
+    scale_options,
+    type_options,
+)
 from cct.commands.types import Block
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.source import ModelSource
+
+if TYPE_CHECKING:
+    from cct.report import Report
 
 
 @click.command()
@@ -57,11 +67,8 @@ from cct.source import ModelSource
     help="Continue this output's interrupted run: on the CPU, with the same options, to the same bytes.",
 )
 @click.option("--dry-run", is_flag=True, help="Prune without training, judge the goals, write no model.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.pass_context
+@result_options
 def compress(
-    ctx: click.Context,
-    /,
     model: Path,
     output: Path,
     source: Callable[[Path], ModelSource],
@@ -75,9 +82,8 @@ def compress(
     device: str,
     resume: bool,
     dry_run: bool,
-    as_json: bool,
     **knobs: Any,
-) -> None:
+) -> Report:
     """Prune MODEL by patterns while fine-tuning it, and write it as ONNX.
 
     MODEL is a checkpoint of cct, or a state_dict with --arch. The ONNX file takes normalized NCHW images. Beside it,
@@ -103,7 +109,7 @@ def compress(
     if goals:
         given["goals"] = tuple(map(str, goals))
     recipe = Recipe.from_values({**asdict(base), **given})
-    report = pipeline.compress(
+    return pipeline.compress(
         source(model),
         output,
         data=data,
@@ -113,10 +119,6 @@ def compress(
         device=device,
         resume=resume,
     )
-    click.echo(report.to_json() if as_json else report.to_text(), nl=not as_json)
-    for failure in report.failed if as_json else ():
-        click.echo(f"FAILED {failure}", err=True)
-    ctx.exit(1 if report.failed else 0)
 
 
 def _read(path: str) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cct.commands.options import file_options, model_options, type_options
+from cct.commands.options import file_options, model_options, result_options, type_options
 from cct.commands.types import Size
 from cct.source import ModelSource
+
+if TYPE_CHECKING:
+    from cct.convert import Conversion
 
 
 @click.command()
@@ -21,7 +25,7 @@ from cct.source import ModelSource
 @click.option("--size", type=Size(), help="Of the images in pixels: 224 or HEIGHTxWIDTH; else as MODEL says.")
 @type_options
 @file_options
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@result_options
 def export(
     model: Path,
     output: Path,
@@ -30,8 +34,7 @@ def export(
     weights: str | None,
     activations: str | None,
     portable: bool,
-    as_json: bool,
-) -> None:
+) -> Conversion:
     """Write MODEL, pruned by whomever, as ONNX: what is pattern-sparse is packed, the rest stays dense.
 
     MODEL is a checkpoint of cct, or a state_dict with --arch. No data is needed and nothing is trained. The file is
@@ -39,12 +42,11 @@ def export(
     """
     from cct.convert import convert
 
-    result = convert(
+    return convert(
         source(model),
         output,
         size=size,
-        weights=weights or "float32",
-        activations=activations or "float32",
+        weights=weights,
+        activations=activations,
         portable=portable,
     )
-    click.echo(result.to_json() if as_json else result.to_text())

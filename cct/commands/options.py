@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,34 @@ def model_options(command: Command) -> Command:
         trust_pickle: bool,
         **others: Any,
     ) -> Any:
+        names = [name for name, _ in arch_args]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise click.UsageError(f"--arch-arg {twice} is given twice: leave one out")
+
         def source(path: Path) -> ModelSource:
             return ModelSource(path, arch, dict(arch_args), key, trust_pickle)
 
         return command(*arguments, source=source, **others)
 
     return with_source
+
+
+def result_options(command: Command) -> Command:
+    """`--json`. The command returns what it found; that alone goes to standard output, and a failed goal exits 1."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    @functools.wraps(command)
+    def with_result(*arguments: Any, as_json: bool, **others: Any) -> None:
+        with redirect_stdout(sys.stderr):  # for what the user's own code prints
+            found = command(*arguments, **others)
+        failed = getattr(found, "failed", ())
+        click.echo((found.to_json() if as_json else found.to_text()).rstrip("\n"))
+        for failure in failed if as_json else ():
+            click.echo(f"FAILED {failure}", err=True)
+        click.get_current_context().exit(1 if failed else 0)
+
+    return with_result
 
 
 def scale_options(command: Command) -> Command:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cct.commands.options import goal_options, model_options, scale_options
+from cct.commands.options import goal_options, model_options, result_options, scale_options
 from cct.goals import Goal
-from cct.source import ModelSource
+from cct.source import ModelSource, is_onnx
+
+if TYPE_CHECKING:
+    from cct.validate import Verdict
 
 
 @click.command()
@@ -28,10 +31,8 @@ from cct.source import ModelSource
 )
 @scale_options
 @goal_options
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.pass_context
+@result_options
 def validate(
-    ctx: click.Context,
     model: Path,
     baseline: Path | None,
     parity: Path | None,
@@ -39,21 +40,22 @@ def validate(
     data: str,
     scale: dict[str, Any],
     goals: tuple[Goal, ...],
-    as_json: bool,
-) -> None:
+) -> Verdict:
     """Gate MODEL, an ONNX file: accuracy, parity, proof that the library ran, size and speed.
 
     Without a goal it reports and exits 0. A goal that is not reached exits 1, anything else that is wrong 2.
     """
     from cct.validate import validate
 
-    verdict = validate(
+    read = [path for path in (baseline, parity) if path is not None and not is_onnx(path)]
+    if not read and source(model) != ModelSource(model):
+        raise click.UsageError("--arch, --key, ... say how to read a checkpoint: give one with --baseline or --parity")
+    shared = len(read) > 1
+    return validate(
         model,
         data=data,
-        baseline=source(baseline) if baseline else None,
-        pruned=source(parity) if parity else None,
+        baseline=replace(source(baseline), shared=shared) if baseline else None,
+        pruned=replace(source(parity), shared=shared) if parity else None,
         goals=goals,
         scale=scale,
     )
-    click.echo(json.dumps(verdict.as_dict(), indent=2) if as_json else verdict.to_text())
-    ctx.exit(1 if verdict.failed else 0)

@@ -11,7 +11,10 @@ import pytest
 from cases import draw_packed, draw_values
 
 import cct
+from cct.bench import Timing
+from cct.comparison import Comparison, File
 from cct.library import isa, supported
+from cct.node_times import NodeTime
 
 QUICK = "--rounds", 2
 
@@ -116,6 +119,24 @@ def test_one_file_of_others(tmp_path, call):
     assert code == 0
     assert "no file has a PatternConv" in out
     assert "library row" not in out
+
+
+def test_more_files_than_letters():
+    names = [str(i) for i in range(28)]
+    timing = Timing(1.0, 1.0, 1.0, 2)
+    found = Comparison(
+        files=[File(name, 1000, 0) for name in names],
+        timings={1: dict.fromkeys(names, timing)},
+        provider="CPUExecutionProvider",
+        batch=1,
+        machine="",
+        onnxruntime="",
+        isa="",
+        nodes={name: [NodeTime("first", "Conv", "CPUExecutionProvider", 1.0)] for name in names},
+    )
+    lines = found.to_text().splitlines()
+    assert [line for line in lines if ": " in line][-28:][0] == "A: 0"
+    assert {"Z: 25", "AA: 26", "AB: 27"} <= set(lines)
 
 
 def test_the_row_of_the_library(monkeypatch):

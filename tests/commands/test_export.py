@@ -10,9 +10,11 @@ import onnx
 import pytest
 import torch
 from foreign import UNet
+from process import MODEL
 
 import cct
 from cct.operator import NAME
+from cct.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -60,6 +62,29 @@ def test_types_and_portable_files(pruned, tmp_path, call):
     assert sizes["half"] < 0.8 * sizes["plain"]
     assert sizes["all"] < sizes["half"]
     assert not onnx.load(tmp_path / "inline.onnx").functions
+
+
+@pytest.mark.parametrize("given", [(), ("--activations", "float32")])
+def test_types_are_those_of_the_recipe(given, tmp_path, call):
+    content = torch.load(MODEL, weights_only=True)
+    content["recipe"] = Recipe(compression=3, activations="float16", portable=True).to_toml()
+    torch.save(content, tmp_path / "h.pt")
+    code, out, _ = call("export", tmp_path / "h.pt", *given, "-o", tmp_path / "m.onnx", "--json")
+    assert code == 0
+    activations = "float32" if given else "float16"
+    assert json.loads(out)["types"]["activations"] == activations
+    stated = {p.key: p.value for p in onnx.load(tmp_path / "m.onnx").metadata_props}
+    wanted = Recipe(compression=3, activations=activations)
+    assert Recipe.from_toml(stated["cct.recipe"]) == wanted
+
+
+@pytest.mark.parametrize("recipe", ["= [", "colour = 3"])
+def test_a_recipe_that_is_none(recipe, tmp_path, call):
+    torch.save(torch.load(MODEL, weights_only=True) | {"recipe": recipe}, tmp_path / "h.pt")
+    code, out, _ = call("export", tmp_path / "h.pt", "-o", tmp_path / "m.onnx", "--json")
+    assert code == 0
+    assert json.loads(out)["types"] == {"weights": "float32", "activations": "float32"}
+    assert "cct.recipe" not in {p.key for p in onnx.load(tmp_path / "m.onnx").metadata_props}
 
 
 def test_all_outputs_are_compared(pruned, tmp_path, call):

@@ -120,6 +120,21 @@ def test_a_foreign_file_with_weights_beside_it(tmp_path, call):
     assert "convolutions 1, 0 packed" in out
 
 
+@pytest.mark.parametrize("name", ["M.ONNX", "model"])
+def test_an_onnx_file_of_any_name(name, tmp_path, call):
+    path, _ = packed_file(tmp_path, name)
+    code, out, _ = call("inspect", path)
+    assert code == 0
+    assert "1 PatternConv" in out
+
+
+def test_what_a_factory_prints_is_no_result(pruned, tmp_path, call):
+    (tmp_path / "loud.py").write_text("from foreign import UNet\nprint('hello')\ndef make():\n    return UNet()\n")
+    code, out, err = call("inspect", pruned / "unet.pt", "--arch", f"{tmp_path / 'loud.py'}:make", "--json")
+    assert (code, err) == (0, "hello\n")
+    assert json.loads(out)["cct_inspect"] == 1
+
+
 def cut(folder):
     path, _ = packed_file(folder)
     path.write_bytes(path.read_bytes()[:-50])
@@ -137,6 +152,21 @@ def renumbered(folder):
     return path
 
 
+def oversized(folder):
+    """A checkpoint of ours that would take terabytes to try."""
+    content = torch.load(MODEL, weights_only=True) | {"arch_args": {"in_channels": 20000}, "size": [4096, 4096]}
+    content["mean"] = content["std"] = None
+    stem = content["state_dict"]["stem.weight"]
+    content["state_dict"]["stem.weight"] = torch.zeros(len(stem), 20000, *stem.shape[2:])
+    torch.save(content, folder / "w.pt")
+    return folder / "w.pt"
+
+
+def named(folder, name):
+    (folder / name).write_bytes(b"no checkpoint")
+    return folder / name
+
+
 def short(folder):
     path = external(folder, "w.bin")
     (path.parent / "w.bin").write_bytes(b"123")
@@ -148,6 +178,9 @@ WRONG = {
     "forged": (lambda f: [renumbered(f)], "channels"),
     "weights outside": (lambda f: [external(f, "../w.bin")], "no valid ONNX model"),
     "weights that are too short": (lambda f: [short(f)], "can't be read"),
+    "more than memory": (lambda f: [oversized(f)], "images of 20000x4096x4096 are too large"),
+    "a name of two lines": (lambda f: [named(f, "a\n\x1b[31mb")], "a\\n\\x1b[31mb"),
+    "an argument twice": (lambda f: [MODEL, "--arch-arg", "a=1", "--arch-arg", "a=2"], "--arch-arg a is given twice"),
     "options of a checkpoint": (lambda f: [packed_file(f)[0], "--arch", "a:b"], "for checkpoints"),
 }
 

@@ -34,3 +34,7 @@ def test_a_model_of_three_channels() -> None:
 
 def test_a_model_of_two_channels(refused: Any) -> None:
     assert "the images have 1 channels, the model takes 2" in refused("digits", channels=2)
+
+
+def test_larger_than_memory(refused: Any) -> None:
+    assert "digits of 32x4096 pixels: give a --size of up to 256" in refused("digits", size=(32, 4096))

@@ -82,6 +82,7 @@ def test_names_and_targets_of_torchvisions_datasets(returns: Any) -> None:
         ("good, Few(lambda i: torch.zeros(1, 4, 5 + i))", "val, item 1 has [1, 4, 6] torch.float32, the first is"),
         ("good, Few(lambda i: torch.full((1, 4, 5), float('nan')))", "not within 0..1"),
         ("good, Few(lambda i: [][i])", "val, item 0 raised IndexError: list index out of range"),
+        ("good, Few(lambda i: exit(0))", "val, item 0 raised SystemExit: sys.exit(0)"),
         ("good, Few(grey, lambda i: i)", "val has the label 5, train has 3 classes: they count from 0"),
         ("good, Few(grey, lambda i: -1)", "val has the label -1"),
         ("Few(grey, lambda i: 0), good", "has 1 class: at least 2 are needed"),
