@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from cct.errors import CctError
+from cct.input_size import check_input_size
 from cct.runtime import session
 from cct.text import printable
 
@@ -129,7 +130,7 @@ def random_feeds(
         size: the last two dimensions of images, likewise.
 
     Raises:
-        CctError: another dimension is free, or the type is not known.
+        CctError: another dimension is free, the type is not known, or an input is very large.
     """
     rng = np.random.default_rng(seed)
     feeds = {}
@@ -141,6 +142,7 @@ def random_feeds(
         if 0 in shape:
             hint = "give --size" if size is None and len(shape) == 4 else "give a file with fixed shapes"
             raise CctError(f"input {printable(value.name)} is open in dimension {shape.index(0)}: {hint}")
+        check_input_size(shape)
         if value.type in _FLOATS:
             feeds[value.name] = rng.standard_normal(shape).astype(_FLOATS[value.type])
         elif value.type in _WHOLES:

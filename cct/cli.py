@@ -51,12 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         code = 2
     except SystemExit as done:
-        if os.environ.get("_CCT_COMPLETE"):  # click answers a shell, and no command has run
-            code = 2 if done.code else 0
-        else:
-            if not isinstance(done.__context__, BrokenPipeError):  # click's, when whoever reads our output has gone
-                click.echo(f"Error: code that is not cct's called {first_line(done)}: take that out", err=True)
-            code = 2
+        completed = os.environ.get("_CCT_COMPLETE") and not done.code  # then click answers a shell, no command runs
+        code = 0 if completed else 2
+        if not _by_click(done):
+            click.echo(f"Error: code that is not cct's called {first_line(done)}: take that out", err=True)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted", err=True)
         code = 130
@@ -66,6 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"Error: {_line(error)}", err=True)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _by_click(done: SystemExit) -> bool:
+    """Whether click itself exits: after a completion, or when whoever reads our output has gone."""
+    *_, (frame, _) = traceback.walk_tb(done.__traceback__)
+    return str(frame.f_globals["__name__"]).partition(".")[0] == "click"
 
 
 def _show_once() -> Callable[..., None]:

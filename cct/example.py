@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 
 from cct.checkpoint import LoadedModel
 from cct.errors import CctError, UnsupportedModel
+from cct.input_size import check_input_size
 from cct.text import first_line
-
-_LARGEST = 2**28  # numbers in all images
 
 
 def random_images(loaded: LoadedModel, size: tuple[int, int] | None, count: int) -> torch.Tensor:
@@ -25,9 +23,7 @@ def random_images(loaded: LoadedModel, size: tuple[int, int] | None, count: int)
         raise UnsupportedModel("the network has no 2-D convolution, so it takes no images")
     if size is None:
         raise CctError("the file does not say how large its images are: give --size, such as 224 or 480x640")
-    if count * loaded.channels * math.prod(size) > _LARGEST:
-        images = "x".join(map(str, (loaded.channels, *size)))
-        raise CctError(f"images of {images} are too large to try the network on: give a smaller --size")
+    check_input_size((count, loaded.channels, *size))
     return torch.randn(count, loaded.channels, *size, generator=torch.Generator().manual_seed(0))
 
 

@@ -14,6 +14,7 @@ from onnx.inliner import inline_local_functions
 from onnx.reference import ReferenceEvaluator
 
 from cct.errors import CctError, LibraryError
+from cct.input_size import check_input_size
 from cct.library import supported
 from cct.node_times import profile
 from cct.onnx_file import pattern_convs
@@ -68,8 +69,10 @@ def _in_parts(call: Callable[[Floats], Any], images: Floats, size: int | None) -
     """First output of `call` for all images, given `size` at a time; the last part is filled up with zeros.
 
     Raises:
-        CctError: `call` raised, or answered something else than numbers for each image.
+        CctError: `size` is very large, `call` raised, or answered something else than numbers for each image.
     """
+    if size is not None:
+        check_input_size((size, *images.shape[1:]))
     size = size or len(images)
     answers = []
     for start in range(0, len(images), size):

@@ -40,6 +40,7 @@ def test_images_of_another_shape_are_refused(case):
     [
         ("(float16[n,3,8,8] x) => (float16[n,3,8,8] y)", "y = Relu (x)", "takes tensor.float16.: it must take"),
         ("(float[n,3,8,8] x, float[n] z) => (float[n,3,8,8] y)", "y = Relu (x)", "takes tensor.float., tensor.float.:"),
+        ("(float[99999999,3,8,8] x) => (float[99999999,3,8,8] y)", "y = Relu (x)", "99999999x3x8x8 is too large"),
         ("() => (float[2] y)", "y = Constant <value_floats: floats = [1.0, 2.0]> ()", "takes nothing"),
         ("(float[n,3,8,8] x) => (float y)", "y = ReduceMean <keepdims: int = 0> (x)", r"answers \[\] for 2 images"),
         ("(float[n,3,8,8] x) => (seq(float[n,3,8,8]) y)", "y = SequenceConstruct (x)", "answers a list"),

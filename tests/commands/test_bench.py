@@ -153,6 +153,10 @@ WRONG = {
         lambda f: [foreign(f, "(float[1,3,h,w] x) => (float[1,3,h,w] y)", "y = Relu (x)")],
         "dimension 2: give --size",
     ),
+    "more than memory": (
+        lambda f: [foreign(f, "(float[1,3,99999,99999] x) => (float[1,3,99999,99999] y)", "y = Relu (x)")],
+        "1x3x99999x99999 is too large",
+    ),
     "corrupt": (lambda f: [f / "packed.onnx", "--against", __file__], "no valid ONNX model"),
     "missing": (lambda f: [f / "none.onnx"], "does not exist"),
     "cuda": (lambda f: [f / "packed.onnx", "--provider", "cuda"], "CUDAExecutionProvider"),

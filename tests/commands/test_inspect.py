@@ -178,7 +178,7 @@ WRONG = {
     "forged": (lambda f: [renumbered(f)], "channels"),
     "weights outside": (lambda f: [external(f, "../w.bin")], "no valid ONNX model"),
     "weights that are too short": (lambda f: [short(f)], "can't be read"),
-    "more than memory": (lambda f: [oversized(f)], "images of 20000x4096x4096 are too large"),
+    "more than memory": (lambda f: [oversized(f)], "an input of 1x20000x4096x4096 is too large"),
     "a name of two lines": (lambda f: [named(f, "a\n\x1b[31mb")], "a\\n\\x1b[31mb"),
     "an argument twice": (lambda f: [MODEL, "--arch-arg", "a=1", "--arch-arg", "a=2"], "--arch-arg a is given twice"),
     "options of a checkpoint": (lambda f: [packed_file(f)[0], "--arch", "a:b"], "for checkpoints"),
