@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -97,6 +98,8 @@ def _line(error: Exception) -> str:
     # torch has no class of its own for memory of the CPU
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return "out of memory: smaller images (--size) or, in training, a smaller --batch-size need less"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{error.filename or 'what was to be written'} has no place: the disk is full"
     return (
         f"{type(error).__name__}: {first_line(error)} (a bug in cct; `cct --debug ...` shows where: please report it)"
     )
