@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from cct.commands.options import result_options
-from cct.commands.types import Counts, Size
+from cct.commands.types import FILE, Counts, Size
 
 if TYPE_CHECKING:
     from cct.comparison import Comparison
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command()
-@click.argument("model", type=_FILE)
-@click.option("--against", type=_FILE, multiple=True, help="Another ONNX file; may be given several times.")
+@click.argument("model", type=FILE)
+@click.option("--against", type=FILE, multiple=True, help="Another ONNX file; may be given several times.")
 @click.option("--threads", type=Counts(), multiple=True, help="Within an operator: 1,2 or several times; else 1.")
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images a run, where it is free.")
 @click.option("--size", type=Size(), help="Of the images in pixels, where it is free: 224 or HEIGHTxWIDTH.")

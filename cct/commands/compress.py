@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cct.commands.options import (
+    data_option,
     file_options,
     goal_options,
     model_options,
+    output_option,
     result_options,
     scale_options,
     type_options,
 )
-from cct.commands.types import Block
+from cct.commands.types import FILE, Block
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.source import ModelSource
@@ -27,14 +29,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="model.onnx", show_default=True
-)
+@click.argument("model", type=FILE)
+@output_option
 @model_options
-@click.option(
-    "--data", required=True, help="digits, a folder with train/CLASS/* and val/CLASS/*, an .npz, or module:function."
-)
+@data_option
 @scale_options
 @click.option(
     "--recipe", "recipe_name", help="A recipe by name (clicktrain-paper) or a TOML file; options override it."

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cct.commands.options import file_options, model_options, result_options, type_options
-from cct.commands.types import Size
+from cct.commands.options import file_options, model_options, output_option, result_options, type_options
+from cct.commands.types import FILE, Size
 from cct.source import ModelSource
 
 if TYPE_CHECKING:
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="model.onnx", show_default=True
-)
+@click.argument("model", type=FILE)
+@output_option
 @model_options
 @click.option("--size", type=Size(), help="Of the images in pixels: 224 or HEIGHTxWIDTH; else as MODEL says.")
 @type_options

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cct.commands.options import model_options, result_options
-from cct.commands.types import Size
+from cct.commands.types import FILE, Size
 from cct.source import ModelSource, is_onnx
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("model", type=FILE)
 @model_options
 @click.option("--size", type=Size(), help="Of the images of a checkpoint, for MACs: 224 or HEIGHTxWIDTH.")
 @result_options

@@ -17,6 +17,13 @@ from cct.source import ModelSource
 
 Command = Callable[..., Any]
 
+data_option = click.option(
+    "--data", required=True, help="digits, a folder with train/CLASS/* and val/CLASS/*, an .npz, or module:function."
+)
+output_option = click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="model.onnx", show_default=True
+)
+
 
 def model_options(command: Command) -> Command:
     """How to read a model; the command gets `source`, which makes a `ModelSource` of a path."""

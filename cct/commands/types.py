@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import math
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cct.errors import RecipeError
 from cct.goals import Goal
+
+FILE: click.ParamType[Path] = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Block(click.ParamType[tuple[int, int]]):

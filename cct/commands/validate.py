@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cct.commands.options import goal_options, model_options, result_options, scale_options
+from cct.commands.options import data_option, goal_options, model_options, result_options, scale_options
+from cct.commands.types import FILE
 from cct.goals import Goal
 from cct.source import ModelSource, is_onnx
 
@@ -18,17 +19,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--baseline",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The unpruned model (.pt or .onnx), for accuracy, size and speed.",
-)
-@click.option("--parity", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The pruned weights.")
+@click.argument("model", type=FILE)
+@click.option("--baseline", type=FILE, help="The unpruned model (.pt or .onnx), for accuracy, size and speed.")
+@click.option("--parity", type=FILE, help="The pruned weights.")
 @model_options
-@click.option(
-    "--data", required=True, help="digits, a folder with train/CLASS/* and val/CLASS/*, an .npz, or module:function."
-)
+@data_option
 @scale_options
 @goal_options
 @result_options
