@@ -13,138 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from PIL import Image
 from process import COMMAND, MODEL, run_command
+from wrong_files import (
+    ODD,
+    Hostile,
+    arrays,
+    by_pixel,
+    damaged,
+    foreign,
+    forged,
+    four_channels,
+    images,
+    in_the_way,
+    network,
+    outside,
+    pointwise,
+    poisoned,
+    program,
+    saved,
+    script,
+    tampered,
+    written,
+)
 
 LIMIT = 20  # seconds
 DIGITS = ("--data", "digits")
 RESNET = ("--arch", "cct.models:resnet20")
 Arguments = list[Any]
-_ODD = """return Odd()
-
-class Odd(nn.Conv2d):
-    def __init__(self):
-        super().__init__(3, 8, 1)
-    def forward(self, x):
-        return torch.special.bessel_j0(super().forward(x))
-"""
-
-
-class Hostile:
-    """Unpickled, it would leave a file in the current folder."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, ("touch foreign_code_ran",)
-
-
-def saved(folder: Path, content: Any, name: str = "w.pt") -> Path:
-    torch.save(content, folder / name)
-    return folder / name
-
-
-def written(folder: Path, name: str, content: bytes) -> Path:
-    (folder / name).write_bytes(content)
-    return folder / name
-
-
-def tampered(folder: Path, **changes: Any) -> Path:
-    """The shipped checkpoint with something else in it."""
-    return saved(folder, torch.load(MODEL, weights_only=True) | changes)
-
-
-def poisoned(folder: Path, value: float) -> Path:
-    content = torch.load(MODEL, weights_only=True)
-    next(iter(content["state_dict"].values())).view(-1)[0] = value
-    return saved(folder, content)
-
-
-def network(folder: Path, body: str, weights: Any = None) -> Arguments:
-    """A file of the user's with a factory, and weights for it."""
-    text = f"import torch\nfrom torch import nn\ndef make(**given):\n    {body}\n"
-    net = written(folder, "net.py", text.encode())
-    return [saved(folder, weights or {"weight": torch.zeros(1)}), "--arch", f"{net}:make"]
-
-
-def images(folder: Path, names: tuple[str, ...] = ("a", "b"), splits: tuple[str, ...] = ("train", "val")) -> Path:
-    """An ImageFolder of two images a class."""
-    rng = np.random.default_rng(0)
-    for split in splits:
-        for name in names:
-            home = folder / "images" / split / name
-            home.mkdir(parents=True)
-            for i in range(2):
-                Image.fromarray(rng.integers(0, 255, (32, 32, 3), np.uint8)).save(home / f"{i}.png")
-    (folder / "images").mkdir(exist_ok=True)
-    return folder / "images"
-
-
-def damaged(folder: Path) -> Path:
-    home = images(folder)
-    written(home / "train" / "a", "0.png", b"no image")
-    return home
-
-
-def arrays(folder: Path, **changes: Any) -> Path:
-    """An .npz of 20 images."""
-    rng = np.random.default_rng(0)
-    content: dict[str, Any] = {}
-    for split in ("train", "val"):
-        content[f"x_{split}"] = rng.integers(0, 255, (20, 32, 32), np.uint8)
-        content[f"y_{split}"] = np.arange(20) % 10
-    content = {name: array for name, array in (content | changes).items() if array is not None}
-    np.savez(folder / "d.npz", **content)
-    return folder / "d.npz"
-
-
-def program(folder: Path) -> Path:
-    linear = torch.nn.Linear(2, 2)
-    torch.export.save(torch.export.export(linear, (torch.zeros(1, 2),)), folder / "m.pt2")
-    return folder / "m.pt2"
-
-
-def script(folder: Path) -> Path:
-    with pytest.warns(FutureWarning, match="torch.jit"):
-        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), folder / "m.pt")
-    return folder / "m.pt"
-
-
-def foreign(folder: Path) -> Path:
-    """A valid ONNX file of somebody else's."""
-    text = '<ir_version: 10, opset_import: ["": 18]> g (float[1,3,8,8] x) => (float[1,3,8,8] y) { y = Relu (x) }'
-    onnx.save(onnx.parser.parse_model(text), folder / "f.onnx")
-    return folder / "f.onnx"
-
-
-def outside(folder: Path, compressed: Path) -> Path:
-    """A packed file one of whose weights lies elsewhere."""
-    proto = onnx.load(compressed / "m.onnx")
-    tensor = proto.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="../../../../../../etc/passwd")
-    (folder / "o.onnx").write_bytes(proto.SerializeToString())
-    return folder / "o.onnx"
-
-
-def forged(folder: Path, compressed: Path) -> Path:
-    """A packed file whose channels index points outside."""
-    proto = onnx.load(compressed / "m.onnx")
-    at = next(i for i, t in enumerate(proto.graph.initializer) if t.name.endswith(".channels"))
-    array = onnx.numpy_helper.to_array(proto.graph.initializer[at]).copy()
-    array[-1] = 10_000
-    proto.graph.initializer[at].CopyFrom(onnx.numpy_helper.from_array(array, proto.graph.initializer[at].name))
-    onnx.save(proto, folder / "r.onnx")
-    return folder / "r.onnx"
-
-
-def in_the_way(folder: Path) -> Path:
-    """An output whose working folder has a lock that leads elsewhere."""
-    (folder / ".m.cct").mkdir()
-    (folder / ".m.cct" / "lock").symlink_to("/none/lock")
-    return folder / "m.onnx"
 
 
 def compress(model: object, *more: object) -> Arguments:
@@ -221,7 +118,7 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Arguments], tuple[str, ...]]] = {
             *network(
                 f,
                 "return nn.Sequential(nn.Flatten(), nn.Linear(1024, 10))",
-                {"1.weight": _by_pixel(), "1.bias": torch.zeros(10)},
+                {"1.weight": by_pixel(), "1.bias": torch.zeros(10)},
             )
         ),
         ("no convolution",),
@@ -249,7 +146,7 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Arguments], tuple[str, ...]]] = {
     ),
     "no zip": (lambda f, c: compress(MODEL, "--data", written(f, "d.npz", b"PK no zip")), ("d.npz",)),
     "channels": (
-        lambda f, c: compress(MODEL, "--data", arrays(f, x_train=_colour(), x_val=_colour())),
+        lambda f, c: compress(MODEL, "--data", arrays(f, x_train=four_channels(), x_val=four_channels())),
         ("channel",),
     ),
     "near chance": (lambda f, c: compress(MODEL, "--data", arrays(f)), ("near chance", "normalization")),
@@ -307,35 +204,17 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Arguments], tuple[str, ...]]] = {
     "inspect forged": (lambda f, c: ["inspect", forged(f, c)], ("channels",)),
     "inspect hostile": (lambda f, c: ["inspect", saved(f, Hostile())], ("w.pt", "system")),
     "export without size": (
-        lambda f, c: ["export", *network(f, "return nn.Conv2d(3, 8, 1)", _pointwise()), "-o", f / "m.onnx"],
+        lambda f, c: ["export", *network(f, "return nn.Conv2d(3, 8, 1)", pointwise()), "-o", f / "m.onnx"],
         ("--size",),
     ),
     "export what torch can't": (
-        lambda f, c: ["export", *network(f, _ODD, _pointwise()), "--size", "8", "-o", f / "m.onnx"],
+        lambda f, c: ["export", *network(f, ODD, pointwise()), "--size", "8", "-o", f / "m.onnx"],
         ("Odd",),
     ),
 }  # fmt: skip
 
 ENVIRONMENT = {"no such routine": {"CCT_ISA": "avx1024"}}
 WRONG["no such routine"] = (lambda f, c: ["validate", c / "m.onnx", *DIGITS], ("avx1024",))
-
-
-def _by_pixel() -> torch.Tensor:
-    """Weights of a linear classifier of digits that is far from chance: the mean image of each class."""
-    from cct.data import load_data
-
-    train = load_data("digits").train
-    pixels, labels = train.__getitems__(list(range(len(train))))
-    means = torch.stack([pixels[labels == digit].mean(0).flatten() for digit in range(10)])
-    return means - means.mean(0)
-
-
-def _colour() -> Any:
-    return np.random.default_rng(0).integers(0, 255, (20, 32, 32, 4), np.uint8)
-
-
-def _pointwise() -> dict[str, torch.Tensor]:
-    return {"weight": torch.zeros(8, 3, 1, 1), "bias": torch.zeros(8)}
 
 
 @pytest.fixture(scope="module")

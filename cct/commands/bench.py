@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cct.comparison import Comparison
 
 
-@click.command()
+@click.command(short_help="Time ONNX files side by side, in one run.")
 @click.argument("model", type=FILE)
 @click.option("--against", type=FILE, multiple=True, help="Another ONNX file; may be given several times.")
 @click.option("--threads", type=Counts(), multiple=True, help="Within an operator: 1,2 or several times; else 1.")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cct.report import Report
 
 
-@click.command()
+@click.command(short_help="Prune a network by patterns while fine-tuning it; write ONNX.")
 @click.argument("model", type=FILE)
 @output_option
 @model_options

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cct.convert import Conversion
 
 
-@click.command()
+@click.command(short_help="Write ONNX of a network that is pruned already.")
 @click.argument("model", type=FILE)
 @output_option
 @model_options

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cct.inspection import Inspection
 
 
-@click.command()
+@click.command(short_help="Show what is in a checkpoint or ONNX file, layer by layer.")
 @click.argument("model", type=FILE)
 @model_options
 @click.option("--size", type=Size(), help="Of the images of a checkpoint, for MACs: 224 or HEIGHTxWIDTH.")

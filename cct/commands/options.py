@@ -123,7 +123,7 @@ def goal_options(command: Command) -> Command:
 
 
 def file_options(command: Command) -> Command:
-    """Which form the ONNX file takes, beside what the recipe says; the command gets `portable`."""
+    """Which form the ONNX file takes; the command gets `portable`."""
 
     @click.option(
         "--portable",
@@ -140,7 +140,7 @@ def file_options(command: Command) -> Command:
 def type_options(command: Command) -> Command:
     """In which types the file stores and computes."""
     types = click.Choice(["float32", "float16"])
-    command = click.option("--activations", type=types, help="The network computes in; float16 takes weights along.")(
-        command
-    )
-    return click.option("--weights", type=types, help="Packed weights are stored in.")(command)
+    command = click.option(
+        "--activations", type=types, help="Type in which the network computes; float16 takes weights along."
+    )(command)
+    return click.option("--weights", type=types, help="Type in which packed weights are stored.")(command)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cct.validate import Verdict
 
 
-@click.command()
+@click.command(short_help="Gate an ONNX file: accuracy, parity, proof, size, speed.")
 @click.argument("model", type=FILE)
 @click.option("--baseline", type=FILE, help="The unpruned model (.pt or .onnx), for accuracy, size and speed.")
 @click.option("--parity", type=FILE, help="The pruned weights.")
