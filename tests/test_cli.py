@@ -49,24 +49,18 @@ def test_the_same_seed_gives_the_same_files(compressed, tmp_path):
         assert (tmp_path / name).read_bytes() == (compressed / name).read_bytes()
 
 
-def test_a_failed_gate_exits_1_and_still_writes(tmp_path):
-    done = run("compress", MODEL, "--data", "digits", "--epochs", 0, "--max-drop", "-50", "-o", tmp_path / "m.onnx")
-    assert done.returncode == 1, done.stderr
-    assert "FAILED" in done.stdout
-    assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.pt", "m.report.json"]
-
-
 def test_compression_1_only_fine_tunes(tmp_path):
     done = run("compress", MODEL, "--data", "digits", "--compression", 1, "--epochs", 0, "-o", tmp_path / "m.onnx")
     assert done.returncode == 0, done.stderr
     assert not onnx.load(tmp_path / "m.onnx").functions
 
 
-def test_the_answer_is_for_people(tmp_path):
-    done = run("compress", MODEL, "--data", "digits", "--epochs", 0, "-o", tmp_path / "m.onnx")
-    assert done.returncode == 0, done.stderr
+def test_a_goal_that_is_not_reached_exits_1_and_all_is_written_and_told(tmp_path):
+    done = run("compress", MODEL, "--data", "digits", "--epochs", 0, "--max-drop", "-50", "-o", tmp_path / "m.onnx")
+    assert done.returncode == 1, done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.pt", "m.report.json"]
     first = [line.split(" ")[0] for line in done.stdout.splitlines()]
-    for word in ("accuracy", "compression", "file", "parity", "proof", "speed", "machine", "layer", "wrote"):
+    for word in ("accuracy", "compression", "file", "parity", "proof", "speed", "machine", "layer", "wrote", "FAILED"):
         assert word in first
 
 
@@ -76,10 +70,10 @@ def test_validate_reports(compressed):
     assert "no goal given" in done.stdout
 
 
-@pytest.mark.parametrize(("gate", "code"), [(("--max-drop", 50), 0), (("--max-drop", -50), 1)])
-def test_validate_gates_accuracy(compressed, gate, code):
-    done = run("validate", compressed / "m.onnx", "--data", "digits", "--baseline", MODEL, *gate)
-    assert done.returncode == code, done.stderr
+def test_validate_gates_accuracy(compressed):
+    done = run("validate", compressed / "m.onnx", "--data", "digits", "--baseline", MODEL, "--max-drop", -50)
+    assert done.returncode == 1, done.stderr
+    assert "FAILED       accuracy:max-degradation=-50: accuracy is" in done.stdout
 
 
 @pytest.mark.parametrize(("gate", "code"), [("1e-4", 0), ("1e-12", 1)])
@@ -120,7 +114,7 @@ def test_a_dry_run_judges_and_writes_nothing(tmp_path):
 
 
 def test_a_saved_recipe_replays_byte_for_byte(tmp_path):
-    given = ["--epochs", 1, "--exclude", "block1.*", "--block", "2x1", "--lr", "0.01", "--seed", 3, "--max-drop", 50]
+    given = ["--epochs", 0, "--exclude", "block1.*", "--block", "2x1", "--lr", "0.01", "--seed", 3, "--max-drop", 99]
     first = run("compress", MODEL, "--data", "digits", *given, "--save-recipe", "a.toml", "-o", "a.onnx", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     again = ["--recipe", "a.toml", "--save-recipe", "b.toml", "-o", "b.onnx"]
@@ -134,7 +128,7 @@ def test_a_saved_recipe_replays_byte_for_byte(tmp_path):
 
 
 def test_validate_measures_size_and_speed_against_the_baseline(compressed):
-    goals = ["--goal", "size:percent-min-improvement=50", "--goal", "latency:threshold=1e6"]
+    goals = ["--goal", "size:percent-min-improvement=50", "--goal", "latency:threshold=1e6", "--max-drop", 50]
     given = ["--data", "digits", "--baseline", MODEL, *goals, "--json"]
     done = run("validate", compressed / "m.onnx", *given)
     assert done.returncode == 0, done.stderr
