@@ -1,4 +1,4 @@
-"""How large an input may be that is made for a model, whose own file may ask for any size."""
+"""How large images and made-up inputs may be, since options and files may ask for any size."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cct.errors import CctError
 
+LARGEST_SIDE = 4096  # pixels of an image
 _LARGEST = 2**28  # numbers; a GiB of float32
 
 

@@ -15,6 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from cct.errors import RecipeError
 from cct.goals import Goal
+from cct.input_size import LARGEST_SIDE
 from cct.text import printable
 
 Pattern = tuple[int, ...]
@@ -35,7 +36,6 @@ _PARTS = {
     "mean": float,
     "std": float,
 }  # of lists; else int
-_LARGEST_SIDE = 4096  # pixels of an image
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ class Recipe:
         _require(self.cut_at >= self.choose_at, "cut_at", self.cut_at, f"choose_at ({self.choose_at}) or later")
         _require(self.lasso == 0 or self.easing == "lasso", "lasso", self.lasso, '0 unless easing is "lasso"')
         _require(all(v > 0 for v in self.std), "std", self.std, "above 0")
-        sides = not self.size or (len(self.size) == 2 and min(self.size) >= 1 and max(self.size) <= _LARGEST_SIDE)
-        _require(sides, "size", self.size, f"height and width from 1 to {_LARGEST_SIDE} pixels")
+        sides = not self.size or (len(self.size) == 2 and min(self.size) >= 1 and max(self.size) <= LARGEST_SIDE)
+        _require(sides, "size", self.size, f"height and width from 1 to {LARGEST_SIDE} pixels")
         _check_pool(self.pool)
         for goal in self.goals:
             Goal.parse(goal)

@@ -29,6 +29,7 @@ from cct.checkpoint.fit_weights import fit_weights
 from cct.checkpoint.loaded_model import LoadedModel
 from cct.data import Data
 from cct.errors import CheckpointError
+from cct.input_size import LARGEST_SIDE
 from cct.models import MODELS
 from cct.output import write
 from cct.recipe import Recipe
@@ -36,7 +37,6 @@ from cct.source import ModelSource
 from cct.text import printable
 
 VERSION = 1
-_LARGEST_SIDE = 4096  # pixels of an image
 
 
 def is_own(raw: object) -> TypeGuard[dict[Any, Any]]:
@@ -132,12 +132,8 @@ def _size(path: Path, raw: Mapping[str, Any]) -> tuple[int, int] | None:
     size = raw.get("size")
     if size is None:
         return None
-    if (
-        not isinstance(size, list)
-        or len(size) != 2
-        or not all(type(v) is int and 1 <= v <= _LARGEST_SIDE for v in size)
-    ):
-        raise CheckpointError(f"{path}: size is not [height, width] of 1 to {_LARGEST_SIDE} pixels")
+    if not isinstance(size, list) or len(size) != 2 or not all(type(v) is int and 1 <= v <= LARGEST_SIDE for v in size):
+        raise CheckpointError(f"{path}: size is not [height, width] of 1 to {LARGEST_SIDE} pixels")
     return size[0], size[1]
 
 

@@ -11,6 +11,7 @@ import click
 
 from cct.errors import RecipeError
 from cct.goals import Goal
+from cct.input_size import LARGEST_SIDE
 
 FILE: click.ParamType[Path] = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -114,15 +115,15 @@ class Size(click.ParamType[tuple[int, int]]):
     def convert(
         self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        """Parse; each side from 1 to 4096."""
+        """Parse; each side from 1 to `LARGEST_SIDE`."""
         if isinstance(value, tuple):
             return value
         try:
             sides = [int(part) for part in value.split("x")]
         except ValueError:
             sides = []
-        if len(sides) not in (1, 2) or not all(1 <= side <= 4096 for side in sides):
-            self.fail(f"{value!r} is no size: give 224 or HEIGHTxWIDTH, each from 1 to 4096", param, ctx)
+        if len(sides) not in (1, 2) or not all(1 <= side <= LARGEST_SIDE for side in sides):
+            self.fail(f"{value!r} is no size: give 224 or HEIGHTxWIDTH, each from 1 to {LARGEST_SIDE}", param, ctx)
         return sides[0], sides[-1]
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cct.errors import DataError
+from cct.input_size import LARGEST_SIDE
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _OTHER = 0.5  # mean and std per channel of images that are not RGB: pixels become -1..1
-_LARGEST_SIDE = 4096  # pixels
 
 Scale = tuple[float, ...]
 
@@ -61,8 +61,8 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     Raises:
         DataError: says so.
     """
-    if not 1 <= min(size) <= max(size) <= _LARGEST_SIDE:
-        raise DataError(f"images of {size[0]}x{size[1]} pixels: give a --size of 1 to {_LARGEST_SIDE} a side")
+    if not 1 <= min(size) <= max(size) <= LARGEST_SIDE:
+        raise DataError(f"images of {size[0]}x{size[1]} pixels: give a --size of 1 to {LARGEST_SIDE} a side")
     return size
 
 
