@@ -15,6 +15,7 @@ from cct.checkpoint import LoadedModel, load_model
 from cct.errors import CctError
 from cct.example import answer, random_images
 from cct.exporter import export
+from cct.file_metadata import file_metadata
 from cct.json_text import as_json
 from cct.operator import NAME
 from cct.output import check_output, write
@@ -114,7 +115,14 @@ def convert(
             loaded.module,
             images[:1],
             made,
-            metadata=_metadata(loaded, images, recipe),
+            metadata=file_metadata(
+                loaded.sha256,
+                images.shape[2:],
+                mean=loaded.mean,
+                std=loaded.std,
+                classes=loaded.classes,
+                recipe=recipe,
+            ),
             weights=weights,
             activations=activations,
             portable=portable,
@@ -163,17 +171,3 @@ def _recipe(loaded: LoadedModel) -> Recipe | None:
         return Recipe.from_toml(loaded.recipe)
     except CctError:
         return None
-
-
-def _metadata(loaded: LoadedModel, images: torch.Tensor, recipe: Recipe | None) -> dict[str, str]:
-    """What the ONNX file says of itself, beside its version: what the checkpoint said, and the file's own types."""
-    stated = {"source_sha256": loaded.sha256, "input": "normalized NCHW", "size": " ".join(map(str, images.shape[2:]))}
-    for name in ("mean", "std"):
-        values = getattr(loaded, name)
-        if values is not None:
-            stated[name] = " ".join(f"{v:g}" for v in values)
-    if loaded.classes is not None:
-        stated["classes"] = "\n".join(loaded.classes)
-    if recipe is not None:
-        stated["recipe"] = recipe.to_toml()
-    return stated

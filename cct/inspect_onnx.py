@@ -11,7 +11,7 @@ from cct.errors import CctError
 from cct.inspection import Inspection, Row
 from cct.onnx_file import is_pattern_conv, pattern_convs, read_model
 from cct.operator import NAME
-from cct.passes.pack_convolutions import describe, record
+from cct.passes.pack_convolutions import describe, is_dense_convolution, record
 from cct.read_pattern_conv import read_pattern_conv
 from cct.report import Layer
 
@@ -55,7 +55,7 @@ def _row(node: ir.Node) -> Row | None:
         record(layer, packed)
         types = dict.fromkeys(8 * array.dtype.itemsize for array in (bias, packed.W))
         return Row(layer, _FLOAT * size, counted=True, types="/".join(map(str, types)))
-    if node.domain or node.op_type not in ("Conv", "ConvTranspose"):
+    if not is_dense_convolution(node):
         return None
     layer = describe(node)
     weight = node.inputs[1]

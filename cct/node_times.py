@@ -16,7 +16,7 @@ import onnxruntime as ort
 
 from cct.onnx_file import is_pattern_conv
 from cct.operator import NAME, NAMES
-from cct.passes.pack_convolutions import describe
+from cct.passes.pack_convolutions import describe, is_dense_convolution
 from cct.runtime import session
 
 _EVENT = "_kernel_time"
@@ -95,7 +95,7 @@ def _layers(model: ir.Model, names: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for node in model.graph:
         ours = is_pattern_conv(node)
-        if not ours and (node.domain or node.op_type not in ("Conv", "ConvTranspose")):
+        if not ours and not is_dense_convolution(node):
             continue
         layer = str(node.name) if ours else describe(node).name
         value = node.outputs[0]

@@ -13,12 +13,13 @@ from pathlib import Path
 from cct import validate
 from cct.baseline import baseline_accuracy, check_training
 from cct.bench import machine
-from cct.checkpoint import LoadedModel, load_model, save_checkpoint
+from cct.checkpoint import load_model, save_checkpoint
 from cct.clicktrain import ClickTrain
-from cct.data import Data, load_data
+from cct.data import load_data
 from cct.device import find_device
 from cct.errors import CctError
 from cct.exporter import export
+from cct.file_metadata import file_metadata
 from cct.goals import Goal, failures
 from cct.output import check_output, check_target, place, write
 from cct.parity import PARITY_IMAGES, check_parity, parity, proof
@@ -105,7 +106,9 @@ def compress(
 
         made, dense = Outputs.beside(folder / "packed.onnx"), folder / "dense.onnx"
         example = images.example()
-        metadata = _metadata(loaded, images, recipe)
+        metadata = file_metadata(
+            loaded.sha256, images.size, mean=images.mean, std=images.std, classes=images.classes, recipe=recipe
+        )
         layers = export(
             loaded.module,
             example,
@@ -159,18 +162,3 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _files(outputs: Outputs) -> tuple[Path, Path, Path]:
     return outputs.onnx, outputs.checkpoint, outputs.report
-
-
-def _metadata(loaded: LoadedModel, images: Data, recipe: Recipe) -> dict[str, str]:
-    """What the ONNX file says of itself, beside its version."""
-    return {
-        "source_sha256": loaded.sha256,
-        "recipe": recipe.to_toml(),
-        "seed": str(recipe.seed),
-        "compression": f"{recipe.compression:g}",
-        "input": "normalized NCHW",
-        "mean": " ".join(f"{v:g}" for v in images.mean),
-        "std": " ".join(f"{v:g}" for v in images.std),
-        "size": " ".join(map(str, images.size)),
-        "classes": "\n".join(images.classes),
-    }

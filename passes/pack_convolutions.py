@@ -43,7 +43,7 @@ class PackConvolutions(ir.passes.InPlacePass):
         """Pack the main graph of `model`."""
         modified = False
         for node in list(model.graph):
-            if node.domain or node.op_type not in ("Conv", "ConvTranspose"):
+            if not is_dense_convolution(node):
                 continue
             layer = describe(node)
             packed = _pack(node, layer, self.float16)
@@ -57,6 +57,11 @@ class PackConvolutions(ir.passes.InPlacePass):
 def _constant(value: ir.Value | None) -> NDArray[np.floating] | None:
     tensor = None if value is None else ir.convenience.get_const_tensor(value)
     return None if tensor is None else tensor.numpy()
+
+
+def is_dense_convolution(node: ir.Node) -> bool:
+    """Whether a node is one of ONNX's own convolutions."""
+    return not node.domain and node.op_type in ("Conv", "ConvTranspose")
 
 
 def describe(node: ir.Node) -> Layer:
