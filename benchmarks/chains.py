@@ -3,6 +3,7 @@
     python benchmarks/chains.py [--shapes 64@56,...] [--blocks 4x1,1x1] [--densities 0.125,0.4444] [--threads 1,2]
 
 Dense is the same export with packing off, ORT_ENABLE_ALL. Both run interleaved in one process, batch 1; medians.
+A quick look: `speed.py` measures these and all else with every engine in a process of its own.
 CCT_ISA forces a row of the library; ONNX Runtime's dense convolution always uses what the processor has.
 """
 
@@ -13,22 +14,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-from masks import prune_at_random
-from torch import nn
+from speed_cases import LENGTH, chain
 
 import cct
 from cct.bench import compare, machine
-
-LENGTH = 6
-
-
-def chain(channels: int, block: tuple[int, int], density: float) -> nn.Module:
-    """Six pruned convolutions, each with its ReLU."""
-    torch.manual_seed(0)
-    layers = [m for _ in range(LENGTH) for m in (nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())]
-    module = nn.Sequential(*layers).eval()
-    prune_at_random(module, block, density)
-    return module
 
 
 def measure(
