@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <thread>
 
@@ -14,20 +15,63 @@
 #include "packed.h"
 #include "weights.h"
 
-// Immutable once it is made, so that runs may overlap.
+namespace cct {
+namespace {
+
+// What is known of one size of images.
+struct Plan {
+  Plan(const Geometry& geometry, const Convolution& conv, const Weights& weights)
+      : geometry(geometry), tables(conv, weights, geometry) {}
+
+  const Geometry geometry;
+  const Tables tables;
+};
+
+}  // namespace
+}  // namespace cct
+
+// Immutable once it is made but for the plans, so that runs may overlap.
 struct cct_pattern_conv {
   cct_pattern_conv(const cct::Packed& packed, const cct::Isa& isa)
       : routine(*isa.routine), convolution(packed), weights(packed) {}
 
+  cct::Geometry geometry(const int64_t x_dims[4]) const { return {convolution, weights, routine, x_dims}; }
+
+  // A plan that was made before; none if there is none.
+  std::shared_ptr<const cct::Plan> known(const int64_t x_dims[4]) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (size_t i = 0; i < kPlans; ++i) {
+      const auto& plan = plans_[i];
+      if (plan && std::equal(x_dims + 2, x_dims + 4, plan->geometry.in) &&
+          x_dims[1] == plan->geometry.channels) {
+        std::rotate(plans_, plans_ + i, plans_ + i + 1);
+        return plans_[0];
+      }
+    }
+    return nullptr;
+  }
+
+  std::shared_ptr<const cct::Plan> plan(const int64_t x_dims[4]) const {
+    if (auto plan = known(x_dims)) return plan;
+    const auto made = std::make_shared<const cct::Plan>(geometry(x_dims), convolution, weights);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::rotate(plans_, plans_ + kPlans - 1, plans_ + kPlans);
+    return plans_[0] = made;
+  }
+
   const cct::Routine& routine;
   const cct::Convolution convolution;
   const cct::Weights weights;
+
+ private:
+  static constexpr size_t kPlans = 4;  // sizes of images that a session may change between
+  mutable std::mutex mutex_;           // of what follows
+  mutable std::shared_ptr<const cct::Plan> plans_[kPlans];  // the last used first
 };
 
 namespace cct {
 namespace {
 
-constexpr int64_t kPackedTogether = 8;           // channels of a unit of packing
 constexpr int64_t kConvertedTogether = 1 << 14;  // numbers of a unit of conversion
 
 // Where the numbers of a run are.
@@ -41,41 +85,41 @@ struct Images {
 struct Run {
   const cct_pattern_conv& conv;
   const Geometry& geometry;
+  const Tables& tables;
+  const Job& job;
   char* scratch;
   Images<float> floats;
   Images<uint16_t> halves;  // with float16: what the caller has; the floats are in the scratch then
 
-  template <class Item>
-  Item* table(int64_t at) const {
-    return reinterpret_cast<Item*>(scratch + at);
-  }
-  const float* image(int64_t n) const {
-    return floats.x + n * geometry.channels * geometry.in[0] * geometry.in[1];
-  }
-  float* slot(int64_t i) const { return table<float>(geometry.slots_at) + i * geometry.slot_floats; }
+  float* in_scratch(int64_t at) const { return reinterpret_cast<float*>(scratch + at); }
+  const float* image(int64_t n) const { return floats.x + n * geometry.x_count(); }
+  int64_t x_count() const { return job.images * geometry.x_count(); }
+  int64_t y_count() const { return job.images * geometry.y_count(); }
+  float* slot(int64_t i) const { return in_scratch(0) + i * geometry.slot_floats; }
 
-  // Packs what the vectors begin..end of image n read of some channels.
-  void pack(int64_t n, int64_t begin, int64_t end, float* to, int64_t first_channel,
-            int64_t end_channel) const {
-    const Band band{image(n), to, table<Plane>(geometry.planes_at), geometry.first_row(begin),
+  // Packs what the vectors begin..end of image n read.
+  void pack(int64_t n, int64_t begin, int64_t end, float* to) const {
+    const Band band{image(n), to + geometry.lead(begin), tables.planes.data(), geometry.first_row(begin),
                     geometry.rows(begin, end)};
-    conv.routine.pack(geometry.layout, band, first_channel, end_channel);
+    conv.routine.pack(geometry.layout, band, 0, geometry.channels);
   }
 
   // Computes the vectors begin..end of image n, which read `from` from `first_lane` on.
   void compute(int64_t n, int64_t begin, int64_t end, const float* from, int64_t first_lane,
-               int64_t channel_lanes, int64_t first_tile, int64_t end_tile) const {
+               const std::vector<int32_t>& offsets, int64_t first_tile, int64_t end_tile) const {
     const Geometry& g = geometry;
-    const int64_t pixels = g.out[0] * g.out[1], output = n * g.outputs * pixels;
-    const Lanes* lanes = table<Lanes>(g.lanes_at);
+    const int64_t pixels = g.pixels(), output = n * g.y_count();
+    const bool last = end == g.vectors;
     const Span span{from,
                     first_lane,
-                    channel_lanes,
-                    table<int64_t>(g.offsets_at),
-                    lanes,
+                    offsets.data(),
+                    g.gaps ? tables.gaps.data() : nullptr,
                     begin,
                     end,
-                    end == g.vectors ? pixels : lanes[end].pixel,
+                    last ? g.tail : 0,
+                    last     ? pixels
+                    : g.gaps ? tables.gaps[end].pixel
+                             : end * g.lanes,
                     floats.y + output,
                     floats.z ? floats.z + output : nullptr,
                     pixels,
@@ -87,43 +131,31 @@ struct Run {
 
 // ---------------------------------------------------------------- units of work
 
-void band_unit(const Run& run, int64_t unit, int64_t worker) {
+// What a worker has packed into its slot: the number of the band among those of all images.
+struct Worker {
+  int64_t number;
+  int64_t packed;
+};
+
+void compute_unit(const Run& run, int64_t unit, Worker& worker) {
   const Geometry& g = run.geometry;
-  const int64_t n = unit / g.bands, begin = unit % g.bands * g.band;
-  const int64_t end = std::min(begin + g.band, g.vectors), tiles = run.conv.weights.tiles().size();
-  float* slot = run.slot(worker);
-  run.pack(n, begin, end, slot, 0, g.channels);
-  const Spans spans = g.cut(end - begin);
-  for (int64_t i = 0; i < spans.count; ++i) {
-    const int64_t from = begin + spans.begin(i), to = begin + spans.begin(i + 1);
-    run.compute(n, from, to, slot, g.packed_lane(from, begin), g.layout.channel_lanes, 0, tiles);
+  const int64_t chunks = run.job.chunks, chunk = unit % chunks, band = unit / chunks, n = band / g.bands;
+  const int64_t begin = band % g.bands * g.band, end = std::min(begin + g.band, g.vectors);
+  const int64_t packed = std::clamp(g.first_packed, begin, end);  // the vectors from there on read the slot
+  float* slot = run.slot(worker.number);
+  if (packed < end && worker.packed != band && g.slot_floats) {
+    run.pack(n, packed, end, slot);
+    worker.packed = band;
   }
-}
-
-int64_t pack_units(const Geometry& g) { return divide_up(g.channels, kPackedTogether); }
-
-void pack_unit(const Run& run, int64_t unit, int64_t) {
-  const Geometry& g = run.geometry;
-  const int64_t n = unit / pack_units(g), channel = unit % pack_units(g) * kPackedTogether;
-  run.pack(n, g.first_packed, g.vectors, run.slot(n), channel,
-           std::min(channel + kPackedTogether, g.channels));
-}
-
-void compute_unit(const Run& run, int64_t unit, int64_t) {
-  const Geometry& g = run.geometry;
-  const int64_t n = unit / (g.spans * g.chunks), span = unit / g.chunks % g.spans, chunk = unit % g.chunks;
   const int64_t tiles = run.conv.weights.tiles().size();
-  const int64_t first_tile = tiles * chunk / g.chunks, end_tile = tiles * (chunk + 1) / g.chunks;
-  const Spans direct = g.cut(g.first_packed);
-  if (span < direct.count) {
-    const int64_t begin = direct.begin(span), end = direct.begin(span + 1);
-    run.compute(n, begin, end, run.image(n), begin * g.lanes, g.in[0] * g.in[1], first_tile, end_tile);
-  } else {
-    const Spans packed = g.cut(g.vectors - g.first_packed);
-    const int64_t begin = g.first_packed + packed.begin(span - direct.count);
-    const int64_t end = g.first_packed + packed.begin(span - direct.count + 1);
-    run.compute(n, begin, end, run.slot(n), g.packed_lane(begin, g.first_packed), g.layout.channel_lanes,
-                first_tile, end_tile);
+  const int64_t first_tile = tiles * chunk / chunks, end_tile = tiles * (chunk + 1) / chunks;
+  if (begin < packed) {
+    run.compute(n, begin, packed, run.image(n), begin * g.lanes, run.tables.direct_offsets, first_tile,
+                end_tile);
+  }
+  if (packed < end) {
+    run.compute(n, packed, end, slot, g.packed_lane(packed, packed), run.tables.offsets, first_tile,
+                end_tile);
   }
 }
 
@@ -131,20 +163,20 @@ int64_t conversion_units(int64_t count) { return divide_up(count, kConvertedToge
 
 void widen_some(const Run& run, const uint16_t* from, int64_t at, int64_t count, int64_t unit) {
   const int64_t begin = unit * kConvertedTogether, end = std::min(begin + kConvertedTogether, count);
-  run.conv.routine.widen(from + begin, run.table<float>(at) + begin, end - begin);
+  run.conv.routine.widen(from + begin, run.in_scratch(at) + begin, end - begin);
 }
 
-void widen_x_unit(const Run& run, int64_t unit, int64_t) {
-  widen_some(run, run.halves.x, run.geometry.x_at, run.geometry.x_count(), unit);
+void widen_x_unit(const Run& run, int64_t unit, Worker&) {
+  widen_some(run, run.halves.x, run.job.x_at, run.x_count(), unit);
 }
 
-void widen_z_unit(const Run& run, int64_t unit, int64_t) {
-  widen_some(run, run.halves.z, run.geometry.z_at, run.geometry.y_count(), unit);
+void widen_z_unit(const Run& run, int64_t unit, Worker&) {
+  widen_some(run, run.halves.z, run.job.z_at, run.y_count(), unit);
 }
 
-void narrow_y_unit(const Run& run, int64_t unit, int64_t) {
+void narrow_y_unit(const Run& run, int64_t unit, Worker&) {
   const int64_t begin = unit * kConvertedTogether;
-  const int64_t end = std::min(begin + kConvertedTogether, run.geometry.y_count());
+  const int64_t end = std::min(begin + kConvertedTogether, run.y_count());
   run.conv.routine.narrow(run.floats.y + begin, run.halves.y + begin, end - begin);
 }
 
@@ -157,11 +189,11 @@ struct Work {
   };
 
   const Run& run;
-  void (*unit)(const Run&, int64_t unit, int64_t worker);
+  void (*unit)(const Run&, int64_t unit, Worker& worker);
   int64_t workers;
-  Share shares[Geometry::kMostWorkers];
+  Share shares[Job::kMostWorkers];
 
-  Work(const Run& run, void (*unit)(const Run&, int64_t, int64_t), int64_t units, int64_t workers)
+  Work(const Run& run, void (*unit)(const Run&, int64_t, Worker&), int64_t units, int64_t workers)
       : run(run), unit(unit), workers(workers) {
     for (int64_t i = 0; i < workers; ++i) {
       shares[i].next = units * i / workers;
@@ -169,24 +201,25 @@ struct Work {
     }
   }
 
-  static void worker(void* argument, size_t worker) {
+  static void worker(void* argument, size_t number) {
     Work& work = *static_cast<Work*>(argument);
+    Worker worker{static_cast<int64_t>(number), -1};
     for (int64_t i = 0; i < work.workers; ++i) {
-      Share& share = work.shares[(static_cast<int64_t>(worker) + i) % work.workers];
+      Share& share = work.shares[(worker.number + i) % work.workers];
       for (int64_t unit; (unit = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
-        work.unit(work.run, unit, static_cast<int64_t>(worker));
+        work.unit(work.run, unit, worker);
       }
     }
   }
 };
 
-void do_all(const Run& run, void (*unit)(const Run&, int64_t, int64_t), int64_t units,
+void do_all(const Run& run, void (*unit)(const Run&, int64_t, Worker&), int64_t units,
             const cct_threads* threads) {
   if (!units) return;
   // Nobody tells how many threads there are; more shares than cores would be too small to keep neighbours
   // together.
   static const int64_t cores = std::max<int64_t>(std::thread::hardware_concurrency(), 1);
-  const int64_t workers = threads ? std::min({units, cores, Geometry::kMostWorkers}) : 1;
+  const int64_t workers = threads ? std::min({units, cores, Job::kMostWorkers}) : 1;
   Work work(run, unit, units, workers);
   if (!threads) return Work::worker(&work, 0);
   if (threads->parallel_for(threads->pool, Work::worker, workers, &work)) fail("the threads did not run");
@@ -237,38 +270,39 @@ void cct_pattern_conv_destroy(cct_pattern_conv* conv) { delete conv; }
 int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
                              size_t* scratch_bytes, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
-    const Geometry geometry(conv->convolution, conv->weights, conv->routine, x_dims);
-    const int64_t dims[4] = {geometry.images, geometry.outputs, geometry.out[0], geometry.out[1]};
-    std::copy(dims, dims + 4, y_dims);
-    *scratch_bytes = geometry.scratch_bytes;
+    const auto answer = [&](const Geometry& g) {
+      const Job job(conv->convolution, conv->weights, g, x_dims[0]);
+      const int64_t dims[4] = {job.images, g.outputs, g.out[0], g.out[1]};
+      std::copy(dims, dims + 4, y_dims);
+      *scratch_bytes = job.scratch_bytes;
+    };
+    const auto known = conv->known(x_dims);
+    if (known) return answer(known->geometry);
+    answer(conv->geometry(x_dims));  // and no tables yet: nobody has asked for a run
   });
 }
 
 int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
                          void* y, void* scratch, const cct_threads* threads, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
-    const Geometry g(conv->convolution, conv->weights, conv->routine, x_dims);
-    if (!g.images) return;
+    const auto plan = conv->plan(x_dims);
+    const Geometry& g = plan->geometry;
+    const Job job(conv->convolution, conv->weights, g, x_dims[0]);
+    if (!job.images) return;
     void* aligned = scratch;
-    size_t space = g.scratch_bytes;
-    std::align(Geometry::kAlignment, g.slots_at, aligned, space);
-    Run run{*conv, g, static_cast<char*>(aligned), {}, {}};
-    g.describe(conv->convolution, conv->weights, run.scratch);
+    size_t space = job.scratch_bytes;
+    std::align(Job::kAlignment, job.scratch_bytes - Job::kAlignment, aligned, space);
+    Run run{*conv, g, plan->tables, job, static_cast<char*>(aligned), {}, {}};
     if (conv->convolution.half) {
       run.halves = images_of<uint16_t>(x, z, y);
-      run.floats = {run.table<float>(g.x_at), z ? run.table<float>(g.z_at) : nullptr,
-                    run.table<float>(g.y_at)};
-      do_all(run, widen_x_unit, conversion_units(g.x_count()), threads);
-      if (z) do_all(run, widen_z_unit, conversion_units(g.y_count()), threads);
+      run.floats = {run.in_scratch(job.x_at), z ? run.in_scratch(job.z_at) : nullptr,
+                    run.in_scratch(job.y_at)};
+      do_all(run, widen_x_unit, conversion_units(run.x_count()), threads);
+      if (z) do_all(run, widen_z_unit, conversion_units(run.y_count()), threads);
     } else {
       run.floats = images_of<float>(x, z, y);
     }
-    if (g.banded) {
-      do_all(run, band_unit, g.images * g.bands, threads);
-    } else {
-      if (g.slot_floats) do_all(run, pack_unit, g.images * pack_units(g), threads);
-      do_all(run, compute_unit, g.images * g.spans * g.chunks, threads);
-    }
-    if (conv->convolution.half) do_all(run, narrow_y_unit, conversion_units(g.y_count()), threads);
+    do_all(run, compute_unit, job.units, threads);
+    if (conv->convolution.half) do_all(run, narrow_y_unit, conversion_units(run.y_count()), threads);
   });
 }

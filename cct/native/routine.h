@@ -8,6 +8,11 @@
 // dropped at the store. The zero columns left of a row serve as the right padding of the row above it, which
 // keeps such lanes few. With a stride, the padded input is split into planes by row and column modulo the
 // stride, which restores the constant offset.
+//
+// Whole planes. Where rows are short the zero columns are a large share of the lanes. Then there is a copy of
+// X for each column of the kernel, moved sideways, with zeros where it leaves the image: a row has no lane
+// that is dropped. The few pixels that are left after the last whole vector may be computed one by one, as
+// vectors over output channels.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +21,13 @@ namespace cct {
 
 constexpr int kTileWidth = 4;  // most output channels that are computed together
 
-// A kept position of one input channel.
-struct Tap {
-  int32_t channel;  // of X
-  int32_t shift;    // index into the offsets of a run
-};
+// How far a routine may look ahead in the offsets of the taps.
+constexpr int kLookAhead = 16;
 
 // Output channels that share all their taps: 4, 2 or 1 of a block.
 struct Tile {
-  const Tap* taps;
+  int64_t first, count;  // of the taps
   const float* weights;  // taps x width
-  int64_t count;         // of taps
   int32_t width;
   int32_t outputs[kTileWidth];  // channels of Y
   float bias[kTileWidth];
@@ -43,7 +44,8 @@ struct Lanes {
 struct Plane {
   int64_t row;                 // of the padded input
   int64_t zeros, columns;      // a row: leading zeros, then columns of X, then zeros again
-  int64_t first_input_column;  // of X
+  int64_t first_input_column;  // of X, for lane 0 of a row of whole planes: may be negative
+  const uint32_t* inside;      // of whole planes, for each vector from the start of a row on: lanes within X
 };
 
 // How packed rows lie in memory: channel by channel, in each plane by plane, in each row by row.
@@ -52,6 +54,8 @@ struct Layout {
   int64_t stride[2], pad_top;
   int64_t plane_count, last_column;  // last_column: the largest distance of a tap to the right, in a plane
   int64_t pitch, plane_lanes, channel_lanes;  // floats of a row, plane, channel
+  bool run;                                   // the one plane is X with zeros between its rows
+  bool whole;  // each plane is X moved sideways by less than its width, and has its pitch
 };
 
 // Some rows of an image and where they go.
@@ -65,21 +69,23 @@ struct Band {
 // A run of vectors of some output channels.
 struct Span {
   const float* x;          // image or packed rows
-  int64_t first_lane;      // of x, where vector `begin` reads its channel 0 with offset 0
-  int64_t channel_lanes;   // floats from one channel to the next
-  const int64_t* offsets;  // of each shift
-  const Lanes* vectors;
-  int64_t begin, end;  // of the vectors
-  int64_t end_pixel;   // the first pixel after them: nothing is written from there on
-  float* y;            // image of the output
-  const float* z;      // residual image or NULL
-  int64_t plane;       // pixels of an output channel
+  int64_t first_lane;      // of x, where vector `begin` reads with offset 0
+  const int32_t* offsets;  // of each tap
+  const Lanes* gaps;       // of each vector; NULL when all lanes are pixels, one after the other
+  int64_t begin, end;      // of the vectors
+  int64_t tail;            // pixels after them, at most the routine's `tail`
+  int64_t end_pixel;       // nothing is written from there on
+  float* y;                // image of the output
+  const float* z;          // residual image or NULL
+  int64_t plane;           // pixels of an output channel
   float clip_min, clip_max;
 };
 
 struct Routine {
   int lanes;          // floats of a vector
   const int* widest;  // most vectors of a tile, by its width
+  int64_t whole;      // widest rows of planes that should be whole
+  int tail;           // most pixels that are computed one by one, after the vectors of an image
   void (*pack)(const Layout&, const Band&, int64_t first_channel, int64_t end_channel);
   void (*compute)(const Span&, const Tile* tiles, int64_t count);
   void (*widen)(const uint16_t* from, float* to, int64_t count);   // float16 to float

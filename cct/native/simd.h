@@ -2,7 +2,9 @@
 //
 // In all rows: `first` functions touch only what the first n lanes (0 <= n <= kLanes) need of memory, and
 // lanes that are loaded beyond are zero; load_even_first (1 <= n) takes every second float; compress moves
-// the kept lanes to the front; clip passes NaN on, as ONNX Runtime's Clip and Relu do.
+// the kept lanes to the front; load_inside touches and loads the lanes whose bits are set, the others are
+// zero; expand moves the first lanes to those whose bits are set, the others are zero; clip passes NaN on, as
+// ONNX Runtime's Clip and Relu do. kWhole and kTail: see Routine.
 #ifndef CCT_ISA
 #error "compile with -DCCT_ISA=generic|avx2|avx512|neon"
 #endif
@@ -15,6 +17,9 @@ typedef __m512 Vec;
 constexpr int kLanes = 16;
 // Accumulators and inputs of a tile must fit into 32 registers beside a weight: vectors at width 1, 2, 4.
 constexpr int kWidest[5] = {0, 14, 8, 0, 6};
+constexpr int kWhole = 32;
+constexpr int kTail = 4;
+constexpr bool kTailBeside = true;
 
 CCT_INLINE __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 CCT_INLINE Vec broadcast(float value) { return _mm512_set1_ps(value); }
@@ -34,6 +39,12 @@ CCT_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return _mm512_fmadd_ps(a, b
 CCT_INLINE Vec clip(Vec v, Vec low, Vec high) {
   return _mm512_maskz_min_ps(0xffff, high, _mm512_maskz_max_ps(0xffff, low, v));
 }
+CCT_INLINE Vec load_inside(const float* p, uint32_t inside) {
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>(inside), p);
+}
+CCT_INLINE Vec expand(Vec v, uint32_t inside) {
+  return _mm512_maskz_expand_ps(static_cast<__mmask16>(inside), v);
+}
 typedef __mmask16 Kept;
 CCT_INLINE Kept kept_lanes(uint32_t keep) { return static_cast<__mmask16>(keep); }
 CCT_INLINE Vec compress(Vec v, Kept kept) { return _mm512_maskz_compress_ps(kept, v); }
@@ -43,6 +54,9 @@ CCT_INLINE Vec compress(Vec v, Kept kept) { return _mm512_maskz_compress_ps(kept
 typedef __m256 Vec;
 constexpr int kLanes = 8;
 constexpr int kWidest[5] = {0, 12, 5, 0, 3};  // of 16 registers
+constexpr int kWhole = 8;
+constexpr int kTail = 1;
+constexpr bool kTailBeside = false;
 
 CCT_INLINE __m256i first_lanes(int64_t n) {
   alignas(64) static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
@@ -63,22 +77,37 @@ CCT_INLINE Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 CCT_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return _mm256_fmadd_ps(a, b, sum); }
 // max and min return their second operand when one is NaN.
 CCT_INLINE Vec clip(Vec v, Vec low, Vec high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
-// For each set of kept lanes their numbers, a byte each.
+CCT_INLINE __m256i lanes_of(uint32_t bits) {
+  const __m256i bit = _mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1);
+  return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int32_t>(bits)), bit), bit);
+}
+CCT_INLINE Vec load_inside(const float* p, uint32_t inside) {
+  return inside == 255 ? load(p) : _mm256_maskload_ps(p, lanes_of(inside));
+}
+// For each set of kept lanes their numbers, a byte each; and for each lane its number among the kept ones.
 struct CompressTable {
-  uint64_t lanes[256];
-  constexpr CompressTable() : lanes() {
+  uint64_t lanes[256], numbers[256];
+  constexpr CompressTable() : lanes(), numbers() {
     for (uint64_t keep = 0; keep < 256; ++keep) {
       for (uint64_t lane = 0, to = 0; lane < 8; ++lane) {
-        if (keep >> lane & 1) lanes[keep] |= lane << 8 * to++;
+        if (!(keep >> lane & 1)) continue;
+        numbers[keep] |= to << 8 * lane;
+        lanes[keep] |= lane << 8 * to++;
       }
     }
   }
 };
 constexpr CompressTable kCompress;
-typedef __m256i Kept;
-CCT_INLINE Kept kept_lanes(uint32_t keep) {
-  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kCompress.lanes + keep)));
+CCT_INLINE __m256i eight_bytes(const uint64_t* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }
+CCT_INLINE Vec expand(Vec v, uint32_t inside) {
+  if (inside == 255) return v;
+  const Vec spread = _mm256_permutevar8x32_ps(v, eight_bytes(kCompress.numbers + inside));
+  return _mm256_and_ps(spread, _mm256_castsi256_ps(lanes_of(inside)));
+}
+typedef __m256i Kept;
+CCT_INLINE Kept kept_lanes(uint32_t keep) { return eight_bytes(kCompress.lanes + keep); }
 CCT_INLINE Vec compress(Vec v, Kept kept) { return _mm256_permutevar8x32_ps(v, kept); }
 
 #elif defined(CCT_NEON)  // a macro of ours: every aarch64 compiler has NEON on, for the generic row too
@@ -86,6 +115,9 @@ CCT_INLINE Vec compress(Vec v, Kept kept) { return _mm256_permutevar8x32_ps(v, k
 typedef float32x4_t Vec;
 constexpr int kLanes = 4;
 constexpr int kWidest[5] = {0, 15, 10, 0, 5};  // of 32 registers; a weight of its own for each output
+constexpr int kWhole = 8;
+constexpr int kTail = 0;
+constexpr bool kTailBeside = false;
 
 CCT_INLINE Vec broadcast(float value) { return vdupq_n_f32(value); }
 CCT_INLINE Vec load(const float* p) { return vld1q_f32(p); }
@@ -102,6 +134,15 @@ CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   if (n < kLanes) return load_lanes(p, 2, n);
   const Vec high = load(p + 3);  // 3 4 5 6
   return vuzp1q_f32(load(p), vextq_f32(high, high, 1));
+}
+CCT_INLINE Vec load_inside(const float* p, uint32_t inside) {
+  if (inside == 15) return load(p);
+  Vec v = broadcast(0);
+  if (inside & 1) v = vld1q_lane_f32(p, v, 0);
+  if (inside & 2) v = vld1q_lane_f32(p + 1, v, 1);
+  if (inside & 4) v = vld1q_lane_f32(p + 2, v, 2);
+  if (inside & 8) v = vld1q_lane_f32(p + 3, v, 3);
+  return v;
 }
 CCT_INLINE void store(float* p, Vec v) { vst1q_f32(p, v); }
 CCT_INLINE void store_first(float* p, Vec v, int64_t n) {
@@ -126,6 +167,13 @@ struct CompressTable {
   }
 };
 constexpr CompressTable kCompress;
+CCT_INLINE Vec expand(Vec v, uint32_t inside) {
+  Vec result = broadcast(0);
+  for (int lane = 0, from = 0; lane < kLanes; ++lane) {
+    if (inside >> lane & 1) result[lane] = v[from++];
+  }
+  return result;
+}
 typedef uint8x16_t Kept;
 CCT_INLINE Kept kept_lanes(uint32_t keep) { return vld1q_u8(kCompress.bytes[keep]); }
 CCT_INLINE Vec compress(Vec v, Kept kept) {
@@ -137,6 +185,9 @@ CCT_INLINE Vec compress(Vec v, Kept kept) {
 typedef float Vec __attribute__((vector_size(16)));
 constexpr int kLanes = 4;
 constexpr int kWidest[5] = {0, 6, 4, 0, 2};
+constexpr int kWhole = 8;
+constexpr int kTail = 0;
+constexpr bool kTailBeside = false;
 
 CCT_INLINE Vec broadcast(float value) { return Vec{value, value, value, value}; }
 CCT_INLINE Vec load_first(const float* p, int64_t n) {
@@ -150,6 +201,14 @@ CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) v[i] = p[2 * i];
   return v;
 }
+CCT_INLINE Vec load_inside(const float* p, uint32_t inside) {
+  if (inside == 15) return load(p);
+  Vec v = {};
+  for (int64_t i = 0; i < kLanes; ++i) {
+    if (inside >> i & 1) v[i] = p[i];
+  }
+  return v;
+}
 CCT_INLINE void store_first(float* p, Vec v, int64_t n) { __builtin_memcpy(p, &v, n * sizeof(float)); }
 CCT_INLINE void store(float* p, Vec v) { store_first(p, v, kLanes); }
 CCT_INLINE Vec add(Vec a, Vec b) { return a + b; }
@@ -157,6 +216,13 @@ CCT_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return a * b + sum; }
 CCT_INLINE Vec clip(Vec v, Vec low, Vec high) {
   v = v < low ? low : v;
   return v > high ? high : v;
+}
+CCT_INLINE Vec expand(Vec v, uint32_t inside) {
+  Vec result = {};
+  for (int lane = 0, from = 0; lane < kLanes; ++lane) {
+    if (inside >> lane & 1) result[lane] = v[from++];
+  }
+  return result;
 }
 typedef uint32_t Kept;
 CCT_INLINE Kept kept_lanes(uint32_t keep) { return keep; }
@@ -168,4 +234,20 @@ CCT_INLINE Vec compress(Vec v, Kept kept) {
   return result;
 }
 
+#endif
+
+// ---------------------------------------------------------------- a tile's channels of one pixel
+
+#if defined(__AVX2__)
+typedef __m128 Quad;
+CCT_INLINE Quad broadcast_quad(float value) { return _mm_set1_ps(value); }
+CCT_INLINE Quad load_quad(const float* p) { return _mm_loadu_ps(p); }
+CCT_INLINE void store_quad(float* p, Quad v) { _mm_storeu_ps(p, v); }
+CCT_INLINE Quad add(Quad a, Quad b) { return _mm_add_ps(a, b); }
+CCT_INLINE Quad multiply_add(Quad a, Quad b, Quad sum) { return _mm_fmadd_ps(a, b, sum); }
+#else
+typedef Vec Quad;
+CCT_INLINE Quad broadcast_quad(float value) { return broadcast(value); }
+CCT_INLINE Quad load_quad(const float* p) { return load(p); }
+CCT_INLINE void store_quad(float* p, Quad v) { store(p, v); }
 #endif

@@ -1,8 +1,6 @@
 #include "weights.h"
 
 #include <algorithm>
-#include <map>
-#include <utility>
 
 namespace cct {
 namespace {
@@ -41,28 +39,15 @@ Weights::Weights(const Packed& p) {
   const int64_t count =
       p.kernels ? (*std::max_element(p.patterns, p.patterns + p.kernels) + 1) * p.entries : 0;
   const Positions positions(p.pool, count);
-  add_shifts(p.window, positions.distinct);
+  const Window& w = p.window;
+  for (int64_t position : positions.distinct) {
+    shifts_.push_back({position / w.kernel[1] * w.dilation[0], position % w.kernel[1] * w.dilation[1]});
+  }
   add_tiles(p, positions.number);
 }
 
-void Weights::add_shifts(const Window& w, const std::vector<int64_t>& positions) {
-  std::map<std::pair<int64_t, int64_t>, int32_t> known;
-  for (int64_t position : positions) {
-    const int64_t row = position / w.kernel[1] * w.dilation[0],
-                  column = position % w.kernel[1] * w.dilation[1];
-    const auto next = static_cast<int32_t>(planes_.size());
-    const auto [plane, is_new] = known.insert({{row % w.stride[0], column % w.stride[1]}, next});
-    if (is_new) planes_.push_back({plane->first.first, plane->first.second, 0});
-    const Shift shift{plane->second, row / w.stride[0], column / w.stride[1]};
-    shifts_.push_back(shift);
-    planes_[shift.plane].last_column = std::max(planes_[shift.plane].last_column, shift.column);
-    last_row_ = std::max(last_row_, shift.row);
-    last_column_ = std::max(last_column_, shift.column);
-  }
-}
-
 void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
-  std::vector<int64_t> first_tap, first_value;  // of each tile: taps_ and values_ still move
+  std::vector<int64_t> first_value;  // of each tile: values_ still moves
   int64_t k = 0;
   for (int64_t filter = 0; filter < p.group * p.out_blocks; ++filter) {
     const int64_t begin = k;
@@ -79,8 +64,8 @@ void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
     for (size_t done = 0; done < places.size(); done += tiles_.back().width) {
       Tile tile{};
       tile.width = widest_tile(places.size() - done);
+      tile.first = taps;
       tile.count = rows.size();
-      first_tap.push_back(taps);
       first_value.push_back(values_.size());
       for (const Row& row : rows) {
         for (int32_t j = 0; j < tile.width; ++j) values_.push_back(p.weights[row.first + places[done + j]]);
@@ -92,10 +77,7 @@ void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
       tiles_.push_back(tile);
     }
   }
-  for (size_t t = 0; t < tiles_.size(); ++t) {
-    tiles_[t].taps = taps_.data() + first_tap[t];
-    tiles_[t].weights = values_.data() + first_value[t];
-  }
+  for (size_t t = 0; t < tiles_.size(); ++t) tiles_[t].weights = values_.data() + first_value[t];
 }
 
 }  // namespace cct
