@@ -6,7 +6,7 @@ import json
 import os
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from cct.runtime import session
 _EVENT = "_kernel_time"
 _REORDERED = "_nchwc"  # how ONNX Runtime names a convolution that it moved to its own layout: after its output
 
+Shapes = tuple[tuple[int, ...], ...]
+
 
 @dataclass(frozen=True)
 class NodeTime:
@@ -32,12 +34,15 @@ class NodeTime:
         op: operator, PatternConv for each of its names.
         provider: where it ran.
         milliseconds: median over the runs.
+        takes, gives: shapes of its inputs and outputs.
     """
 
     name: str
     op: str
     provider: str
     milliseconds: float
+    takes: Shapes = ()
+    gives: Shapes = ()
 
 
 def profile(
@@ -82,8 +87,14 @@ def node_times(
         name = first["name"].removesuffix(_EVENT)
         median = statistics.median(event["dur"] for event in runs or [first]) / 1e3
         op = NAME if first["args"]["op_name"] in NAMES else first["args"]["op_name"]
-        times.append(NodeTime(layers.get(name, name), op, first["args"]["provider"], median))
+        shapes = (_shapes(first["args"].get(f"{side}_type_shape", ())) for side in ("input", "output"))
+        times.append(NodeTime(layers.get(name, name), op, first["args"]["provider"], median, *shapes))
     return times
+
+
+def _shapes(values: Sequence[dict[str, list[int]]]) -> Shapes:
+    """Of values as the profile tells them: [{"float": [1, 64, 56, 56]}, ...]."""
+    return tuple(tuple(shape) for value in values for shape in value.values())
 
 
 def _layers(model: ir.Model, names: set[str]) -> dict[str, str]:

@@ -14,6 +14,8 @@ from cct import validate
 from cct.baseline import baseline_accuracy, check_training
 from cct.bench import machine
 from cct.checkpoint import load_model, save_checkpoint
+from cct.choice import read_choice, write_choice
+from cct.choose_layers import check_keep_faster, choose_layers
 from cct.clicktrain import ClickTrain
 from cct.data import load_data
 from cct.device import find_device
@@ -30,7 +32,7 @@ from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
 from cct.train import fine_tune, print_line, total_steps
 from cct.training_state import StateFile
-from cct.working_folder import STATE, working_folder
+from cct.working_folder import CHOICE, STATE, working_folder
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def compress(
     dry_run: bool = False,
     device: str = "cpu",
     resume: bool = False,
+    keep_faster: bool = False,
 ) -> Report:
     """Prune the model by patterns while it is fine-tuned, export it, check and measure the file, write all of it.
 
@@ -70,6 +73,7 @@ def compress(
             recipe.
         device: where to train: cpu, cuda, cuda:N or mps.
         resume: continue the run of the same output that was interrupted; from the beginning if there is none.
+        keep_faster: leave dense what measures no faster packed, and say so in the recipe.
 
     Raises:
         CctError: the input can't be used; nothing is written. A goal that is not reached is no error: see
@@ -77,6 +81,8 @@ def compress(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by accelerate launch and torchrun
         raise CctError("cct compress trains in one process: start it without accelerate launch or torchrun")
+    if keep_faster:
+        check_keep_faster(recipe)
     trained_on = find_device(device)
     outputs = None if dry_run else Outputs.beside(output)
     if outputs:
@@ -89,13 +95,25 @@ def compress(
         loaded = load_model(model)
         mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
         images = load_data(data, mean=mean, std=std, size=size, channels=loaded.channels)
-        followed = replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
+        followed = _followed(recipe, dry_run)
         network = network_identity(model, loaded.arch, loaded.sha256)
-        state = StateFile(folder / STATE, run_identity(network, followed, images, trained_on))
+        run = run_identity(network, followed, images, trained_on, keep_faster)
+        interrupted = (folder / STATE).exists()
+        state = StateFile(folder / STATE, run)
         loaded.module.to(trained_on)
         baseline = baseline_accuracy(loaded.module, images, loaded.classes)
         if followed.epochs:
             check_training(loaded.module, images)
+
+        example, choice = images.example(), None
+        if keep_faster:
+            if interrupted:
+                choice = read_choice(folder / CHOICE)
+            else:
+                choice = choose_layers(loaded.module, example, recipe, print_line)
+                write_choice(choice, folder / CHOICE)
+            recipe = choice.applied_to(recipe)
+            followed = _followed(recipe, dry_run)
 
         teacher = copy.deepcopy(loaded.module) if followed.distillation else None
         pruner = ClickTrain(loaded.module, followed, total_steps(images, followed)) if recipe.compression > 1 else None
@@ -105,7 +123,6 @@ def compress(
         loaded.module.cpu()
 
         made, dense = Outputs.beside(folder / "packed.onnx"), folder / "dense.onnx"
-        example = images.example()
         metadata = file_metadata(
             loaded.sha256, images.size, mean=images.mean, std=images.std, classes=images.classes, recipe=recipe
         )
@@ -138,6 +155,7 @@ def compress(
             seconds=round(sum(epoch.seconds for epoch in history), 1),
             dry_run=dry_run,
             outputs=[str(p) for p in _files(outputs)] if outputs else [],
+            keep_faster=choice,
         )
         goals = [Goal.parse(text) for text in recipe.goals]
         judged = [goal for goal in goals if followed == recipe or goal.metric != "accuracy"]
@@ -148,6 +166,11 @@ def compress(
             write(made.report, report.to_json().encode())
             place(dict(zip(_files(made), _files(outputs), strict=True)), aside=folder)
         return report
+
+
+def _followed(recipe: Recipe, dry_run: bool) -> Recipe:
+    """What the run does of a recipe."""
+    return replace(recipe, epochs=0, importance="magnitude") if dry_run else recipe
 
 
 def _pair(size: tuple[int, ...]) -> tuple[int, int] | None:

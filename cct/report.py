@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cct.choice import Choice
 from cct.json_text import as_json
 from cct.table import aligned
 
@@ -88,6 +89,7 @@ class Report:
         failed: goals that were not reached, a line each.
         unknown: goals that only training can tell, in a dry run.
         dry_run: whether the model was pruned without training, to see what would go.
+        keep_faster: the layers that measured speed keeps dense, and the others; None if nobody asked.
     """
 
     source: dict[str, str]
@@ -107,6 +109,7 @@ class Report:
     unknown: list[str] = field(default_factory=list)
     dry_run: bool = False
     outputs: list[str] = field(default_factory=list)
+    keep_faster: Choice | None = None
 
     @property
     def drop(self) -> float:
@@ -143,7 +146,9 @@ class Report:
             f"proof        {self.proven} PatternConv ran on {self.provider}",
         ]
         lines += [speed_line(speed) for speed in self.speed]
-        lines += [f"machine      {self.machine}", f"training     {self.seconds:.0f} s", "", layer_table(self.layers)]
+        lines += [f"machine      {self.machine}", f"training     {self.seconds:.0f} s"]
+        lines += [self.keep_faster.to_text()] if self.keep_faster else [""]
+        lines += [layer_table(self.layers)]
         lines += [f"wrote        {', '.join(self.outputs)}"] if self.outputs else []
         lines += [f"UNKNOWN      {goal}: training decides" for goal in self.unknown]
         lines += [f"FAILED       {failure}" for failure in self.failed]

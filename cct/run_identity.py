@@ -40,7 +40,9 @@ def network_identity(model: ModelSource, arch: str | None, sha256: str) -> dict[
     }
 
 
-def run_identity(network: Mapping[str, str], recipe: Recipe, images: Data, device: torch.device) -> dict[str, str]:
+def run_identity(
+    network: Mapping[str, str], recipe: Recipe, images: Data, device: torch.device, keep_faster: bool = False
+) -> dict[str, str]:
     """Describe a run, each thing as text.
 
     Args:
@@ -48,6 +50,7 @@ def run_identity(network: Mapping[str, str], recipe: Recipe, images: Data, devic
         recipe: every knob; goals and the form of the file have no say in the training.
         images: counted, and their labels and some of those pixels compared that are in memory.
         device: of the training.
+        keep_faster: whether measured speed has changed the recipe.
     """
     on_cuda = device.type == "cuda"
     processor = torch.cuda.get_device_name(device) if on_cuda else torch.backends.cpu.get_cpu_capability()
@@ -56,6 +59,7 @@ def run_identity(network: Mapping[str, str], recipe: Recipe, images: Data, devic
         "data": f"{images.name} {_digest(images)}",
         "device": f"{device.type} {processor}",
         "threads": str(torch.get_num_threads()),
+        "keep-faster": str(keep_faster),
         "cct": cct.__version__,
         "torch": str(torch.__version__),  # a class of its own, which a state does not take
         **{name: repr(value) for name, value in asdict(recipe).items() if name not in _JUDGING},

@@ -12,7 +12,8 @@ import click
 
 from cct.errors import CctError, StateError
 
-STATE = "training.pt"  # what a run is continued from; all else in the folder is made anew
+STATE = "training.pt"  # what a run is continued from; all else in the folder but the choice is made anew
+CHOICE = "choice.json"  # of layers by measured speed, which another measurement could change
 _LOCK = "lock"
 
 

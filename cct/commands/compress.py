@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 @click.option("--block", type=Block(), help="Output x input channels that share patterns; 4x1 in the default recipe.")
 @click.option("--include", multiple=True, metavar="LAYER", help="Prune it too, though it would stay dense: layer1.*")
 @click.option("--exclude", multiple=True, metavar="LAYER", help="Leave it dense; wins over --include.")
+@click.option(
+    "--keep-faster",
+    is_flag=True,
+    help="Measure each layer packed and dense on this machine; leave dense what gains nothing.",
+)
 @click.option("--epochs", type=click.IntRange(0), help="Passes over the images; 0 prunes without training.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.")
 @click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
@@ -80,6 +85,7 @@ def compress(
     device: str,
     resume: bool,
     dry_run: bool,
+    keep_faster: bool,
     **knobs: Any,
 ) -> Report:
     """Prune MODEL by patterns while fine-tuning it, and write it as ONNX.
@@ -116,6 +122,7 @@ def compress(
         dry_run=dry_run,
         device=device,
         resume=resume,
+        keep_faster=keep_faster,
     )
 
 
