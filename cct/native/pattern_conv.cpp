@@ -10,40 +10,28 @@
 #include <thread>
 
 #include "fault.h"
-#include "geometry.h"
 #include "isa.h"
+#include "job.h"
 #include "packed.h"
+#include "plan.h"
 #include "weights.h"
-
-namespace cct {
-namespace {
-
-// What is known of one size of images.
-struct Plan {
-  Plan(const Geometry& geometry, const Convolution& conv, const Weights& weights)
-      : geometry(geometry), tables(conv, weights, geometry) {}
-
-  const Geometry geometry;
-  const Tables tables;
-};
-
-}  // namespace
-}  // namespace cct
 
 // Immutable once it is made but for the plans, so that runs may overlap.
 struct cct_pattern_conv {
   cct_pattern_conv(const cct::Packed& packed, const cct::Isa& isa)
-      : routine(*isa.routine), convolution(packed), weights(packed) {}
+      : routine(*isa.routine), convolution(packed), weights(packed, routine) {}
 
-  cct::Geometry geometry(const int64_t x_dims[4]) const { return {convolution, weights, routine, x_dims}; }
+  // A plan without tables.
+  std::unique_ptr<cct::Plan> sizes(const int64_t x_dims[4]) const {
+    return cct::Plan::make(convolution, weights, routine, x_dims);
+  }
 
   // A plan that was made before; none if there is none.
   std::shared_ptr<const cct::Plan> known(const int64_t x_dims[4]) const {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (size_t i = 0; i < kPlans; ++i) {
       const auto& plan = plans_[i];
-      if (plan && std::equal(x_dims + 2, x_dims + 4, plan->geometry.in) &&
-          x_dims[1] == plan->geometry.channels) {
+      if (plan && x_dims[1] == plan->channels && std::equal(x_dims + 2, x_dims + 4, plan->in)) {
         std::rotate(plans_, plans_ + i, plans_ + i + 1);
         return plans_[0];
       }
@@ -53,7 +41,8 @@ struct cct_pattern_conv {
 
   std::shared_ptr<const cct::Plan> plan(const int64_t x_dims[4]) const {
     if (auto plan = known(x_dims)) return plan;
-    const auto made = std::make_shared<const cct::Plan>(geometry(x_dims), convolution, weights);
+    std::shared_ptr<cct::Plan> made = sizes(x_dims);
+    made->make_tables();
     const std::lock_guard<std::mutex> lock(mutex_);
     std::rotate(plans_, plans_ + kPlans - 1, plans_ + kPlans);
     return plans_[0] = made;
@@ -84,49 +73,15 @@ struct Images {
 // One call of cct_pattern_conv_run.
 struct Run {
   const cct_pattern_conv& conv;
-  const Geometry& geometry;
-  const Tables& tables;
+  const Plan& plan;
   const Job& job;
   char* scratch;
   Images<float> floats;
   Images<uint16_t> halves;  // with float16: what the caller has; the floats are in the scratch then
 
   float* in_scratch(int64_t at) const { return reinterpret_cast<float*>(scratch + at); }
-  const float* image(int64_t n) const { return floats.x + n * geometry.x_count(); }
-  int64_t x_count() const { return job.images * geometry.x_count(); }
-  int64_t y_count() const { return job.images * geometry.y_count(); }
-  float* slot(int64_t i) const { return in_scratch(0) + i * geometry.slot_floats; }
-
-  // Packs what the vectors begin..end of image n read.
-  void pack(int64_t n, int64_t begin, int64_t end, float* to) const {
-    const Band band{image(n), to + geometry.lead(begin), tables.planes.data(), geometry.first_row(begin),
-                    geometry.rows(begin, end)};
-    conv.routine.pack(geometry.layout, band, 0, geometry.channels);
-  }
-
-  // Computes the vectors begin..end of image n, which read `from` from `first_lane` on.
-  void compute(int64_t n, int64_t begin, int64_t end, const float* from, int64_t first_lane,
-               const std::vector<int32_t>& offsets, int64_t first_tile, int64_t end_tile) const {
-    const Geometry& g = geometry;
-    const int64_t pixels = g.pixels(), output = n * g.y_count();
-    const bool last = end == g.vectors;
-    const Span span{from,
-                    first_lane,
-                    offsets.data(),
-                    g.gaps ? tables.gaps.data() : nullptr,
-                    begin,
-                    end,
-                    last ? g.tail : 0,
-                    last     ? pixels
-                    : g.gaps ? tables.gaps[end].pixel
-                             : end * g.lanes,
-                    floats.y + output,
-                    floats.z ? floats.z + output : nullptr,
-                    pixels,
-                    conv.convolution.clip_min,
-                    conv.convolution.clip_max};
-    conv.routine.compute(span, conv.weights.tiles().data() + first_tile, end_tile - first_tile);
-  }
+  int64_t x_count() const { return job.images * plan.x_count(); }
+  int64_t y_count() const { return job.images * plan.y_count(); }
 };
 
 // ---------------------------------------------------------------- units of work
@@ -138,25 +93,16 @@ struct Worker {
 };
 
 void compute_unit(const Run& run, int64_t unit, Worker& worker) {
-  const Geometry& g = run.geometry;
-  const int64_t chunks = run.job.chunks, chunk = unit % chunks, band = unit / chunks, n = band / g.bands;
-  const int64_t begin = band % g.bands * g.band, end = std::min(begin + g.band, g.vectors);
-  const int64_t packed = std::clamp(g.first_packed, begin, end);  // the vectors from there on read the slot
-  float* slot = run.slot(worker.number);
-  if (packed < end && worker.packed != band && g.slot_floats) {
-    run.pack(n, packed, end, slot);
-    worker.packed = band;
-  }
-  const int64_t tiles = run.conv.weights.tiles().size();
-  const int64_t first_tile = tiles * chunk / chunks, end_tile = tiles * (chunk + 1) / chunks;
-  if (begin < packed) {
-    run.compute(n, begin, packed, run.image(n), begin * g.lanes, run.tables.direct_offsets, first_tile,
-                end_tile);
-  }
-  if (packed < end) {
-    run.compute(n, packed, end, slot, g.packed_lane(packed, packed), run.tables.offsets, first_tile,
-                end_tile);
-  }
+  const Plan& plan = run.plan;
+  const int64_t chunks = run.job.chunks, chunk = unit % chunks, band = unit / chunks, n = band / plan.bands;
+  const int64_t y = n * plan.y_count();
+  const Image image{run.floats.x + n * plan.x_count(), run.floats.z ? run.floats.z + y : nullptr,
+                    run.floats.y + y};
+  float* slot = run.in_scratch(0) + worker.number * plan.slot_floats;
+  if (worker.packed != band) plan.pack(image, band % plan.bands, slot);
+  worker.packed = band;
+  plan.compute(image, band % plan.bands, slot, plan.tiles * chunk / chunks,
+               plan.tiles * (chunk + 1) / chunks);
 }
 
 int64_t conversion_units(int64_t count) { return divide_up(count, kConvertedTogether); }
@@ -270,15 +216,14 @@ void cct_pattern_conv_destroy(cct_pattern_conv* conv) { delete conv; }
 int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
                              size_t* scratch_bytes, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
-    const auto answer = [&](const Geometry& g) {
-      const Job job(conv->convolution, conv->weights, g, x_dims[0]);
-      const int64_t dims[4] = {job.images, g.outputs, g.out[0], g.out[1]};
+    const auto answer = [&](const Plan& plan) {
+      const Job job(conv->convolution, plan, x_dims[0]);
+      const int64_t dims[4] = {job.images, plan.outputs, plan.out[0], plan.out[1]};
       std::copy(dims, dims + 4, y_dims);
       *scratch_bytes = job.scratch_bytes;
     };
-    const auto known = conv->known(x_dims);
-    if (known) return answer(known->geometry);
-    answer(conv->geometry(x_dims));  // and no tables yet: nobody has asked for a run
+    if (const auto known = conv->known(x_dims)) return answer(*known);
+    answer(*conv->sizes(x_dims));  // and no tables yet: nobody has asked for a run
   });
 }
 
@@ -286,13 +231,12 @@ int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], 
                          void* y, void* scratch, const cct_threads* threads, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
     const auto plan = conv->plan(x_dims);
-    const Geometry& g = plan->geometry;
-    const Job job(conv->convolution, conv->weights, g, x_dims[0]);
+    const Job job(conv->convolution, *plan, x_dims[0]);
     if (!job.images) return;
     void* aligned = scratch;
     size_t space = job.scratch_bytes;
     std::align(Job::kAlignment, job.scratch_bytes - Job::kAlignment, aligned, space);
-    Run run{*conv, g, plan->tables, job, static_cast<char*>(aligned), {}, {}};
+    Run run{*conv, *plan, job, static_cast<char*>(aligned), {}, {}};
     if (conv->convolution.half) {
       run.halves = images_of<uint16_t>(x, z, y);
       run.floats = {run.in_scratch(job.x_at), z ? run.in_scratch(job.z_at) : nullptr,

@@ -27,7 +27,7 @@ constexpr int kLookAhead = 16;
 // Output channels that share all their taps: 4, 2 or 1 of a block.
 struct Tile {
   int64_t first, count;  // of the taps
-  const float* weights;  // taps x width
+  const float* weights;  // count x width
   int32_t width;
   int32_t outputs[kTileWidth];  // channels of Y
   float bias[kTileWidth];
@@ -68,8 +68,7 @@ struct Band {
 
 // A run of vectors of some output channels.
 struct Span {
-  const float* x;          // image or packed rows
-  int64_t first_lane;      // of x, where vector `begin` reads with offset 0
+  const float* x;          // image or packed rows, where vector `begin` reads with offset 0
   const int32_t* offsets;  // of each tap
   const Lanes* gaps;       // of each vector; NULL when all lanes are pixels, one after the other
   int64_t begin, end;      // of the vectors
@@ -81,13 +80,62 @@ struct Span {
   float clip_min, clip_max;
 };
 
+// Strips, for output channels that share no taps with others. An image is cut into strips of columns, so
+// narrow that what a row of pixels reads of a plane is one cache line. Then loads never cross lines, and kept
+// positions below each other (a run) share them: vectors are loaded once for all rows of a run.
+constexpr int kStripLine = 16;  // floats
+constexpr int kStripLanes = 8;  // of a vector; a wide strip has two in a line, which may overlap
+constexpr int kLongestRun = 3;
+
+// One output channel. Its runs lie in groups, in each by length.
+struct StripTile {
+  int64_t first;          // of the runs
+  const int32_t* counts;  // groups x kLongestRun
+  int64_t groups;
+  const float* weights;  // of all runs
+  int32_t output;        // channel of Y
+  float bias;
+};
+
+// What lies in the lines of a plane of a strip: input rows and columns from these on, both may be negative, a
+// stride apart; lanes begin..end are within X.
+struct StripPlane {
+  int64_t row, column, begin, end;
+};
+
+struct StripBand {
+  const float* image;  // C x height x width
+  float* slot;
+  const StripPlane* planes;
+  int64_t first_row, rows;  // of each plane
+  int64_t height, width;    // of X
+  int64_t stride[2];
+  int64_t plane_count, plane_floats, channel_floats;
+};
+
+// Rows of pixels of a strip.
+struct StripSpan {
+  const float* x;          // lines
+  const int32_t* offsets;  // of each run
+  int64_t rows;
+  int64_t columns;  // at most two vectors
+  float* y;         // image of the output, from the first pixel of the strip on
+  const float* z;   // likewise, or NULL
+  int64_t pitch;    // pixels of a row of the output
+  int64_t plane;    // pixels of an output channel
+  float clip_min, clip_max;
+};
+
 struct Routine {
   int lanes;          // floats of a vector
   const int* widest;  // most vectors of a tile, by its width
   int64_t whole;      // widest rows of planes that should be whole
   int tail;           // most pixels that are computed one by one, after the vectors of an image
-  void (*pack)(const Layout&, const Band&, int64_t first_channel, int64_t end_channel);
+  int strip_rows;     // most rows of a wide strip that are computed together; 0: there are no strips
+  void (*pack)(const Layout&, const Band&, int64_t channels);
   void (*compute)(const Span&, const Tile* tiles, int64_t count);
+  void (*pack_strip)(const StripBand&, int64_t channels);
+  void (*compute_strip)(const StripSpan&, const StripTile* tiles, int64_t count);
   void (*widen)(const uint16_t* from, float* to, int64_t count);   // float16 to float
   void (*narrow)(const float* from, uint16_t* to, int64_t count);  // and back, rounded
 };

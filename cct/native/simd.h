@@ -18,6 +18,7 @@ constexpr int kLanes = 16;
 // Accumulators and inputs of a tile must fit into 32 registers beside a weight: vectors at width 1, 2, 4.
 constexpr int kWidest[5] = {0, 14, 8, 0, 6};
 constexpr int kWhole = 32;
+constexpr int kStripRows = 7;
 constexpr int kTail = 4;
 constexpr bool kTailBeside = true;
 
@@ -55,6 +56,7 @@ typedef __m256 Vec;
 constexpr int kLanes = 8;
 constexpr int kWidest[5] = {0, 12, 5, 0, 3};  // of 16 registers
 constexpr int kWhole = 8;
+constexpr int kStripRows = 6;
 constexpr int kTail = 1;
 constexpr bool kTailBeside = false;
 
@@ -116,6 +118,7 @@ typedef float32x4_t Vec;
 constexpr int kLanes = 4;
 constexpr int kWidest[5] = {0, 15, 10, 0, 5};  // of 32 registers; a weight of its own for each output
 constexpr int kWhole = 8;
+constexpr int kStripRows = 0;
 constexpr int kTail = 0;
 constexpr bool kTailBeside = false;
 
@@ -186,6 +189,7 @@ typedef float Vec __attribute__((vector_size(16)));
 constexpr int kLanes = 4;
 constexpr int kWidest[5] = {0, 6, 4, 0, 2};
 constexpr int kWhole = 8;
+constexpr int kStripRows = 0;
 constexpr int kTail = 0;
 constexpr bool kTailBeside = false;
 
@@ -250,4 +254,24 @@ typedef Vec Quad;
 CCT_INLINE Quad broadcast_quad(float value) { return broadcast(value); }
 CCT_INLINE Quad load_quad(const float* p) { return load(p); }
 CCT_INLINE void store_quad(float* p, Quad v) { store(p, v); }
+#endif
+
+// ---------------------------------------------------------------- eight floats, for strips
+
+#if defined(__AVX2__)
+typedef __m256 Eight;
+CCT_INLINE __m256i first_eight(int64_t n) {
+  alignas(64) static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ones_then_zeros + 8 - n));
+}
+CCT_INLINE Eight broadcast_eight(float value) { return _mm256_set1_ps(value); }
+CCT_INLINE Eight load_eight(const float* p) { return _mm256_loadu_ps(p); }
+CCT_INLINE Eight load_first_eight(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_eight(n)); }
+CCT_INLINE void store_eight(float* p, Eight v) { _mm256_storeu_ps(p, v); }
+CCT_INLINE void store_first_eight(float* p, Eight v, int64_t n) { _mm256_maskstore_ps(p, first_eight(n), v); }
+#if defined(__AVX512F__)
+CCT_INLINE Eight add(Eight a, Eight b) { return _mm256_add_ps(a, b); }
+CCT_INLINE Eight multiply_add(Eight a, Eight b, Eight sum) { return _mm256_fmadd_ps(a, b, sum); }
+CCT_INLINE Eight clip(Eight v, Eight low, Eight high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
+#endif
 #endif

@@ -15,7 +15,7 @@ struct Shift {
   int64_t row, column;
 };
 
-// A kept position of one input channel.
+// A kept position of one input channel; of a run, its first.
 struct Tap {
   int32_t channel;  // of X
   int32_t shift;
@@ -23,21 +23,26 @@ struct Tap {
 
 class Weights {
  public:
-  explicit Weights(const Packed& packed);
-  Weights(const Weights&) = delete;  // tiles point into values
+  Weights(const Packed& packed, const Routine& routine);
+  Weights(const Weights&) = delete;  // tiles point into values and counts
   Weights& operator=(const Weights&) = delete;
 
-  const std::vector<Tile>& tiles() const { return tiles_; }
-  const std::vector<Tap>& taps() const { return taps_; }
   const std::vector<Shift>& shifts() const { return shifts_; }
+  bool in_strips() const { return !strips_.empty(); }
+  const std::vector<Tile>& tiles() const { return tiles_; }         // empty if in strips
+  const std::vector<StripTile>& strips() const { return strips_; }  // else empty
+  const std::vector<Tap>& taps() const { return taps_; }            // of all tiles, or the runs of all strips
 
  private:
+  std::vector<Shift> shifts_;
   std::vector<Tap> taps_;
   std::vector<float> values_;
+  std::vector<int32_t> counts_;
   std::vector<Tile> tiles_;
-  std::vector<Shift> shifts_;
+  std::vector<StripTile> strips_;
 
   void add_tiles(const Packed& packed, const std::vector<int32_t>& shift_of);
+  void add_strips(const Packed& packed, const std::vector<int32_t>& shift_of);
 };
 
 }  // namespace cct

@@ -1,0 +1,25 @@
+// A run: how the work on a number of images is shared out, and where things are in the scratch.
+#pragma once
+
+#include <cstdint>
+
+#include "plan.h"
+
+namespace cct {
+
+struct Job {
+  static constexpr int64_t kMostWorkers = 64;
+  static constexpr int64_t kAlignment = 64;  // of the scratch, in bytes: a cache line
+
+  Job(const Convolution& conv, const Plan& plan, int64_t images);
+
+  int64_t images;
+  // A unit of work is one band of one image for a chunk of the tiles. Chunks of one band follow each other,
+  // so that a worker mostly finds it packed.
+  int64_t chunks, units;
+  int64_t slots;             // one for each worker
+  int64_t x_at, z_at, y_at;  // in bytes: float16 X, Z and Y as floats, for the routines
+  int64_t scratch_bytes;
+};
+
+}  // namespace cct
