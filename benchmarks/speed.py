@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from engines.available import Engines, find_engines
+from engines.available import Engines, cores_for, find_engines
 from engines.environments import PEERS
 from engines.process import EngineError
 from speed_cases import GROUPS, Case, cases
@@ -86,6 +86,9 @@ def run(given: argparse.Namespace) -> None:
     engines = find_engines(given.peers, ROOT / "build" / "peers")
     for name, why in engines.missing.items():
         print(f"{name} can't run here: {why}", flush=True)
+    for threads in sorted({threads for case in chosen(given) for threads in case.threads}):
+        if cores_for(threads) is None:
+            print(f"nothing with {threads} threads: this process may not use that many cores", flush=True)
     start = time.perf_counter()
     for case in chosen(given):
         try:
@@ -112,8 +115,9 @@ def _measured(case: Case, engines: Engines, given: argparse.Namespace) -> list[R
             print(f"{case.title}, {row['threads']} thr: {times} ms; {ratio(row):.2f}x", flush=True)
             for name, why in row["missing"].items():
                 print(f"  {name}: {why}", flush=True)
-            if row["threads"] == 1 and row["busy"] < LEAST_BUSY:
-                print(f"  something else computes on this core: {row['busy']:.0%} of it was left", flush=True)
+            had = row["cores_used"]["onnxruntime"]
+            if row["threads"] == 1 and had < LEAST_BUSY:
+                print(f"  something else computes on this core: {had:.0%} of it was left", flush=True)
     return rows
 
 

@@ -104,7 +104,6 @@ def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: P
     timed = {name: turns[name] for name in started if not turns[name].error}
     missing.update({name: turns[name].error for name in started if turns[name].error})
     packed = [layer for layer in files.layers if layer.op == NAME]
-    dense = turns["onnxruntime"]
     return {
         "group": case.group,
         "name": case.name,
@@ -124,7 +123,7 @@ def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: P
         "error": {name: float(f"{error:.1e}") for name, error in errors.items() if name != "onnxruntime"},
         "peak": rates,
         "missing": missing,
-        "busy": round(dense.cpu / sum(dense.seconds), 3),
+        "cores_used": {name: round(taken.cpu / sum(taken.seconds), 2) for name, taken in timed.items()},
         "versions": versions,
         "library": library_hash(),
     }

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 # A row: group, name, block, density (kept / all weights, measured), asked (of the masks), batch, threads, convolutions,
 # gflop (useful: 2 x kept weights x pixels, packed layers only), bytes {dense, packed},
 # ms {engine: {median, low, high, runs}}, load_ms {engine}, error {engine: against dense}, peak {isa: GFLOP/s},
-# missing {engine: why}, busy (share of the time in which the dense engine had its core), library (of which build).
+# missing {engine: why}, cores_used {engine: CPU time / time of the timed runs}, library (of which build).
 KEY = ("group", "name", "block", "asked", "batch", "threads")
 
 

@@ -33,7 +33,7 @@ def as_markdown(results: dict[str, Any]) -> str:
         parts += ["## Stride 2", text, _table(with_stride_1(of["strides"]), STRIDES)]
     if "networks" in of:
         parts += ["## Networks", PER_RUN, _table(with_batch_1(of["networks"]), NETWORKS)]
-        parts += ["Loading, milliseconds, once each:", _table(_loads(of["networks"]), LOADS)]
+        parts += ["Loading, milliseconds, measured once:", _table(_loads(of["networks"]), LOADS)]
     if missing := _missing(rows):
         parts += ["## What did not run", missing]
     return "\n\n".join(parts) + "\n"

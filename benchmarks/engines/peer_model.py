@@ -8,7 +8,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 OPSET, IR_VERSION = 13, 8
-DEFAULTS = {"allowzero": 0, "noop_with_empty_axes": 0}  # attributes that opset 13 lacks, at the value that it assumes
+NEWER = ("allowzero", "noop_with_empty_axes")  # attributes that opset 13 lacks
 
 
 class NotConvertible(Exception):
@@ -28,19 +28,20 @@ def write_peer_model(source: Path, target: Path, batch: int) -> None:
     _fix_batch(model, batch)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type in ("ReduceMean", "ReduceMax") and len(node.input) == 2:
+        if node.op_type == "ReduceMean" and len(node.input) == 2:
             axes = constants.get(node.input[1])
-            if axes is None:
-                raise NotConvertible(f"{node.op_type} has axes that are no constant")
+            if axes is None or not len(axes):
+                raise NotConvertible("ReduceMean has axes that are no constant")
             del node.input[1]
             node.attribute.append(helper.make_attribute("axes", [int(axis) for axis in axes]))
         if node.op_type == "Pad" and len(node.input) == 4:
             raise NotConvertible("Pad has axes")
-        for attribute in list(node.attribute):
-            if attribute.name in DEFAULTS:
-                if attribute.i != DEFAULTS[attribute.name]:
-                    raise NotConvertible(f"{node.op_type} has {attribute.name}")
-                node.attribute.remove(attribute)
+        for attribute in [found for found in node.attribute if found.name in NEWER]:
+            # Without a zero in the shape, allowzero changes nothing; with axes, noop_with_empty_axes neither.
+            shape = constants.get(node.input[1]) if attribute.name == "allowzero" else None
+            if attribute.name == "allowzero" and attribute.i and (shape is None or 0 in shape):
+                raise NotConvertible("Reshape has allowzero")
+            node.attribute.remove(attribute)
     for opset in model.opset_import:
         opset.version = OPSET
     model.ir_version = IR_VERSION

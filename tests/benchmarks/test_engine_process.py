@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 from engines.peer_model import NotConvertible, write_peer_model
-from engines.process import EngineError, EngineProcess
+from engines.process import EngineError, EngineProcess, one_line
 
 import cct
 
@@ -93,6 +93,11 @@ def test_peer_model_and_worker_agree_with_torch(tmp_path):
     with torch.no_grad():
         want = module(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), want, atol=1e-5)
+
+
+def test_a_reason_has_no_paths():
+    text = "Load model from /tmp/a/none.onnx\nfailed, see https://example.com/why"
+    assert one_line(text) == "Load model from none.onnx failed, see why"
 
 
 def test_peer_model_says_what_it_can_not_convert(tmp_path):
