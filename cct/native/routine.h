@@ -87,7 +87,7 @@ constexpr int kStripLine = 16;  // floats
 constexpr int kStripLanes = 8;  // of a vector; a wide strip has two in a line, which may overlap
 constexpr int kLongestRun = 3;
 
-// One output channel. Its runs lie in groups, in each by length.
+// One output channel in one pass. Its runs lie in groups, in each by length.
 struct StripTile {
   int64_t first;          // of the runs
   const int32_t* counts;  // groups x kLongestRun
@@ -111,12 +111,15 @@ struct StripBand {
   int64_t height, width;    // of X
   int64_t stride[2];
   int64_t plane_count, plane_floats, channel_floats;
+  int64_t line;  // floats from row to row
 };
 
 // Rows of pixels of a strip.
 struct StripSpan {
   const float* x;          // lines
   const int32_t* offsets;  // of each run
+  int64_t line;            // floats from row to row
+  bool is_first;           // of the passes over the channels; the others go on with the sums in y
   int64_t rows;
   int64_t columns;  // at most two vectors
   float* y;         // image of the output, from the first pixel of the strip on

@@ -19,6 +19,7 @@ constexpr int kLanes = 16;
 constexpr int kWidest[5] = {0, 14, 8, 0, 6};
 constexpr int kWhole = 32;
 constexpr int kStripRows = 7;
+constexpr int kStripSets = 2;
 constexpr int kTail = 4;
 constexpr bool kTailBeside = true;
 
@@ -57,6 +58,7 @@ constexpr int kLanes = 8;
 constexpr int kWidest[5] = {0, 12, 5, 0, 3};  // of 16 registers
 constexpr int kWhole = 8;
 constexpr int kStripRows = 6;
+constexpr int kStripSets = 1;
 constexpr int kTail = 1;
 constexpr bool kTailBeside = false;
 

@@ -1,10 +1,24 @@
 #include "strip_plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "fault.h"
 
 namespace cct {
+namespace {
+
+// Whether two rows fit into a line, where the zeros left of a row are the right padding of the row before.
+bool fit_half_lines(const Planes& planes, const Window& w, const int64_t in[2], const int64_t out[2]) {
+  return std::all_of(planes.starts.begin(), planes.starts.end(), [&](const PlaneStart& plane) {
+    const int64_t stride = w.stride[1], first = plane.column - w.pad_begin[1];
+    const int64_t zeros = first < 0 ? divide_up(-first, stride) : 0;
+    const int64_t end = first < in[1] ? divide_up(in[1] - first, stride) : 0;  // of the columns of X
+    return out[1] <= kStripLanes && end <= kStripLanes && out[1] + plane.last_column <= kStripLanes + zeros;
+  });
+}
+
+}  // namespace
 
 StripPlan::StripPlan(const Convolution& conv, const Weights& weights, const Routine& routine,
                      const int64_t x_dims[4])
@@ -12,17 +26,18 @@ StripPlan::StripPlan(const Convolution& conv, const Weights& weights, const Rout
       weights_(weights),
       routine_(routine),
       planes_(weights.shifts(), conv.window, conv.window.stride[1]),
+      line_(fit_half_lines(planes_, conv.window, in, out) ? kStripLanes : kStripLine),
       columns_(kStripLine - planes_.last_column) {
-  tiles = weights.strips().size();
+  tiles = weights.strips().size() / weights.passes();
   const int64_t planes = planes_.starts.size();
   const int64_t row_bytes =
-      product("a row of X", channels, std::max<int64_t>(planes, 1), kStripLine, sizeof(float));
+      product("a row of X", channels, std::max<int64_t>(planes, 1), line_, sizeof(float));
   const int64_t most_rows = band_rows(row_bytes, planes_.last_row);
   bands_of_strip_ = divide_up(out[0], most_rows);
   band_rows_ = divide_up(out[0], bands_of_strip_);
   bands_of_strip_ = divide_up(out[0], band_rows_);
   bands = divide_up(out[1], columns_) * bands_of_strip_;
-  plane_floats_ = product("packed rows", band_rows_ + planes_.last_row, kStripLine);
+  plane_floats_ = product("packed rows", band_rows_ + planes_.last_row + 1, line_);
   channel_floats_ = odd_lines(product("packed X", planes, plane_floats_));
   slot_floats = product("packed X", channels, channel_floats_);
 }
@@ -46,7 +61,7 @@ void StripPlan::make_tables() {
   }
   std::vector<int64_t> of_place;
   for (const Place& place : planes_.places) {
-    of_place.push_back(place.plane * plane_floats_ + place.row * kStripLine + place.column);
+    of_place.push_back(place.plane * plane_floats_ + place.row * line_ + place.column);
   }
   offsets_ = offsets_of(weights_.taps(), of_place, channel_floats_);
 }
@@ -65,7 +80,8 @@ void StripPlan::pack(const Image& image, int64_t band, float* slot) const {
                        {stride[0], stride[1]},
                        planes,
                        plane_floats_,
-                       channel_floats_},
+                       channel_floats_,
+                       line_},
                       channels);
 }
 
@@ -73,17 +89,27 @@ void StripPlan::compute(const Image& image, int64_t band, const float* slot, int
                         int64_t end) const {
   const Range r = range(band);
   const int64_t column = r.strip * columns_, pixel = r.first_row * out[1] + column;
-  const StripSpan span{slot,
-                       offsets_.data(),
-                       r.rows,
-                       std::min(columns_, out[1] - column),
-                       image.y + pixel,
-                       image.z ? image.z + pixel : nullptr,
-                       out[1],
-                       pixels(),
-                       conv.clip_min,
-                       conv.clip_max};
-  routine_.compute_strip(span, weights_.strips().data() + begin, end - begin);
+  StripSpan span{slot,
+                 offsets_.data(),
+                 line_,
+                 true,
+                 r.rows,
+                 std::min(columns_, out[1] - column),
+                 image.y + pixel,
+                 nullptr,
+                 out[1],
+                 pixels(),
+                 -INFINITY,
+                 INFINITY};
+  for (int64_t pass = 0; pass < weights_.passes(); ++pass) {
+    span.is_first = pass == 0;
+    if (pass + 1 == weights_.passes()) {
+      span.z = image.z ? image.z + pixel : nullptr;
+      span.clip_min = conv.clip_min;
+      span.clip_max = conv.clip_max;
+    }
+    routine_.compute_strip(span, weights_.strips().data() + pass * tiles + begin, end - begin);
+  }
 }
 
 }  // namespace cct

@@ -27,6 +27,7 @@ class StripPlan : public Plan {
   const Weights& weights_;
   const Routine& routine_;
   const Planes planes_;
+  int64_t line_;       // floats from row to row
   int64_t columns_;    // of a strip, but for the last
   int64_t band_rows_;  // likewise
   int64_t bands_of_strip_;

@@ -1,6 +1,7 @@
 // The weights of a packed convolution as the routines read them: rearranged once, when a session is created.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -21,6 +22,15 @@ struct Tap {
   int32_t shift;
 };
 
+// One row of W: the weights that a block of output channels has at a tap.
+struct Row {
+  Tap tap;
+  int64_t first;  // of its weights
+};
+
+// By their length: positions below each other in a plane.
+using Runs = std::array<std::vector<std::vector<Row>>, kLongestRun>;
+
 class Weights {
  public:
   Weights(const Packed& packed, const Routine& routine);
@@ -30,7 +40,8 @@ class Weights {
   const std::vector<Shift>& shifts() const { return shifts_; }
   bool in_strips() const { return !strips_.empty(); }
   const std::vector<Tile>& tiles() const { return tiles_; }         // empty if in strips
-  const std::vector<StripTile>& strips() const { return strips_; }  // else empty
+  const std::vector<StripTile>& strips() const { return strips_; }  // else empty; pass by pass
+  int64_t passes() const { return passes_; }                        // over the channels, in strips
   const std::vector<Tap>& taps() const { return taps_; }            // of all tiles, or the runs of all strips
 
  private:
@@ -40,9 +51,11 @@ class Weights {
   std::vector<int32_t> counts_;
   std::vector<Tile> tiles_;
   std::vector<StripTile> strips_;
+  int64_t passes_ = 1;
 
   void add_tiles(const Packed& packed, const std::vector<int32_t>& shift_of);
   void add_strips(const Packed& packed, const std::vector<int32_t>& shift_of);
+  void add_group(const Packed& packed, const Runs& runs);
 };
 
 }  // namespace cct
