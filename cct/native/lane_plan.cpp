@@ -85,8 +85,8 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
       product("a row of X", channels, std::max<int64_t>(planes, 1), layout_.pitch, sizeof(float));
   product("packed rows", out[0] + 2 * planes_.last_row, layout_.pitch, sizeof(float));  // no band has more
   const int64_t widest = routine.widest[weights.tiles().front().width];  // no block has a wider tile
-  const int64_t together =
-      direct_ ? vectors_ : band_rows(row_bytes, planes_.last_row) * layout_.pitch / lanes_;
+  const int64_t most = direct_ ? vectors_ : band_rows(row_bytes, planes_.last_row) * layout_.pitch / lanes_;
+  const int64_t together = std::min(most, divide_up(vectors_, bands_for_cores(planes_.last_row)));
   bands = divide_up(vectors_, std::max(together, widest));
   band_ = round_up(divide_up(vectors_, bands), widest);
   bands = divide_up(vectors_, band_);

@@ -8,14 +8,15 @@ CCT_INLINE void put_zeros(float* to, int64_t count) {
   for (int64_t i = kLanes; i < count; i += kLanes) store(to + i, broadcast(0));
 }
 
-CCT_INLINE void put_columns(float* to, const float* from, int64_t count, int64_t stride) {
+// Every stride-th float of `from`, which may be read up to `end`.
+CCT_INLINE void put_columns(float* to, const float* from, const float* end, int64_t count, int64_t stride) {
   int64_t i = 0;
   if (stride == 1) {
-    for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
+    for (; i < count && from + i + kLanes <= end; i += kLanes) store(to + i, load(from + i));
     if (i < count) store(to + i, load_first(from + i, count - i));
   } else if (stride == 2) {
-    for (; i + kLanes <= count; i += kLanes) store(to + i, load_even_first(from + 2 * i, kLanes));
-    if (i < count) store(to + i, load_even_first(from + 2 * i, count - i));
+    for (; i < count && from + 2 * (i + kLanes) <= end; i += kLanes) store(to + i, load_even(from + 2 * i));
+    if (i < count) store(to + i, load_even_first(from + 2 * i, count - i < kLanes ? count - i : kLanes));
   } else {
     for (; i < count; ++i) to[i] = from[i * stride];
   }
@@ -59,26 +60,31 @@ void pack_run(const Layout& layout, const Band& band, int64_t channels) {
   }
 }
 
+// The planes row by row, so that X is read in its order.
 void pack_rows(const Layout& layout, const Band& band, int64_t channels) {
-  const int64_t pitch = layout.pitch, stride = layout.stride[0], end = band.first_row + band.rows;
+  const int64_t pitch = layout.pitch, stride = layout.stride[0];
   for (int64_t channel = 0; channel < channels; ++channel) {
     const float* image = band.image + channel * layout.height * layout.width;
-    for (int64_t i = 0; i < layout.plane_count; ++i) {
-      const Plane plane = band.planes[i];
-      float* row = band.slot + channel * layout.channel_lanes + i * layout.plane_lanes;
-      // Rows above X, rows of X, and rows below it.
-      const int64_t top = layout.pad_top - plane.row, bottom = plane.columns ? top + layout.height : top;
-      int64_t r = band.first_row;
-      for (; r < end && r * stride < top; ++r, row += pitch) put_zeros(row, pitch);
-      for (; r < end && r * stride < bottom; ++r, row += pitch) {
-        const float* from = image + (r * stride - top) * layout.width + plane.first_input_column;
-        put_zeros(row, plane.zeros);
-        put_columns(row + plane.zeros, from, plane.columns, layout.stride[1]);
+    const float* image_end = image + layout.height * layout.width;
+    float* planes = band.slot + channel * layout.channel_lanes;
+    for (int64_t r = 0; r < band.rows; ++r) {
+      for (int64_t i = 0; i < layout.plane_count; ++i) {
+        const Plane& plane = band.planes[i];
+        float* row = planes + i * layout.plane_lanes + r * pitch;
+        const int64_t in_row = (band.first_row + r) * stride + plane.row - layout.pad_top;
+        if (in_row < 0 || in_row >= layout.height || !plane.columns) {
+          put_zeros(row, pitch);
+          continue;
+        }
+        const float* from = image + in_row * layout.width + plane.first_input_column;
         const int64_t put = plane.zeros + plane.columns;
+        put_zeros(row, plane.zeros);
+        put_columns(row + plane.zeros, from, image_end, plane.columns, layout.stride[1]);
         put_zeros(row + put, pitch - put);
       }
-      for (; r < end; ++r, row += pitch) put_zeros(row, pitch);
-      put_zeros(row, layout.last_column);  // the right padding of the last row
+    }
+    for (int64_t i = 0; i < layout.plane_count; ++i) {  // the right padding of the last row
+      put_zeros(planes + i * layout.plane_lanes + band.rows * pitch, layout.last_column);
     }
   }
 }

@@ -7,7 +7,6 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <thread>
 
 #include "fault.h"
 #include "isa.h"
@@ -162,10 +161,8 @@ struct Work {
 void do_all(const Run& run, void (*unit)(const Run&, int64_t, Worker&), int64_t units,
             const cct_threads* threads) {
   if (!units) return;
-  // Nobody tells how many threads there are; more shares than cores would be too small to keep neighbours
-  // together.
-  static const int64_t cores = std::max<int64_t>(std::thread::hardware_concurrency(), 1);
-  const int64_t workers = threads ? std::min({units, cores, Job::kMostWorkers}) : 1;
+  // More shares than cores would be too small to keep neighbours together.
+  const int64_t workers = threads ? std::min({units, core_count(), Job::kMostWorkers}) : 1;
   Work work(run, unit, units, workers);
   if (!threads) return Work::worker(&work, 0);
   if (threads->parallel_for(threads->pool, Work::worker, workers, &work)) fail("the threads did not run");

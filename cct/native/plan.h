@@ -12,6 +12,9 @@
 
 namespace cct {
 
+// Cores of this machine. How many threads a run has nobody tells.
+int64_t core_count();
+
 // One image of a run.
 struct Image {
   const float *x, *z;  // z: NULL without a residual
@@ -49,6 +52,10 @@ class Plan {
   // Rows of a band whose packed rows take so many bytes: what a worker walks through again and again should
   // stay in its second-level cache, beside weights and output. `last_row`: rows that neighbours both pack.
   static int64_t band_rows(int64_t row_bytes, int64_t last_row);
+
+  // Bands into which an image should be cut at least, so that each core finds a band that it mostly wrote
+  // itself in the convolution before. Fewer if neighbours would pack more than an eighth of their rows twice.
+  int64_t bands_for_cores(int64_t last_row) const;
 
   // Floats rounded up to an odd number of cache lines: a power of two between channels would put them all
   // into the same few sets of a cache.

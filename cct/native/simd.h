@@ -1,10 +1,10 @@
 // Vectors of floats: the only place with intrinsics. Included once per ISA row, inside of its namespace.
 //
 // In all rows: `first` functions touch only what the first n lanes (0 <= n <= kLanes) need of memory, and
-// lanes that are loaded beyond are zero; load_even_first (1 <= n) takes every second float; compress moves
-// the kept lanes to the front; load_inside touches and loads the lanes whose bits are set, the others are
-// zero; expand moves the first lanes to those whose bits are set, the others are zero; clip passes NaN on, as
-// ONNX Runtime's Clip and Relu do. kWhole and kTail: see Routine.
+// lanes that are loaded beyond are zero; load_even and load_even_first (1 <= n) take every second float;
+// compress moves the kept lanes to the front; load_inside touches and loads the lanes whose bits are set, the
+// others are zero; expand moves the first lanes to those whose bits are set, the others are zero; clip passes
+// NaN on, as ONNX Runtime's Clip and Relu do. kWhole and kTail: see Routine.
 #ifndef CCT_ISA
 #error "compile with -DCCT_ISA=generic|avx2|avx512|neon"
 #endif
@@ -27,10 +27,13 @@ CCT_INLINE __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u 
 CCT_INLINE Vec broadcast(float value) { return _mm512_set1_ps(value); }
 CCT_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
 CCT_INLINE Vec load_first(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+CCT_INLINE Vec even_of(Vec low, Vec high) {
+  const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  return _mm512_permutex2var_ps(low, even, high);
+}
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   const int64_t span = 2 * n - 1, low = span < 16 ? span : 16;
-  const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-  return _mm512_permutex2var_ps(load_first(p, low), even, load_first(p + 16, span - low));
+  return even_of(load_first(p, low), load_first(p + 16, span - low));
 }
 CCT_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 CCT_INLINE void store_first(float* p, Vec v, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
@@ -69,11 +72,13 @@ CCT_INLINE __m256i first_lanes(int64_t n) {
 CCT_INLINE Vec broadcast(float value) { return _mm256_set1_ps(value); }
 CCT_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
 CCT_INLINE Vec load_first(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
+CCT_INLINE Vec even_of(Vec low, Vec high) {
+  const Vec halves = _mm256_shuffle_ps(low, high, 0x88);  // 0 2 8 10 4 6 12 14
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(halves), 0xd8));
+}
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   const int64_t span = 2 * n - 1, low = span < 8 ? span : 8;
-  const Vec halves =
-      _mm256_shuffle_ps(load_first(p, low), load_first(p + 8, span - low), 0x88);  // 0 2 8 10 4 6 12 14
-  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(halves), 0xd8));
+  return even_of(load_first(p, low), load_first(p + 8, span - low));
 }
 CCT_INLINE void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 CCT_INLINE void store_first(float* p, Vec v, int64_t n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
@@ -135,6 +140,7 @@ CCT_INLINE Vec load_lanes(const float* p, int64_t step, int64_t n) {
   return v;
 }
 CCT_INLINE Vec load_first(const float* p, int64_t n) { return n == kLanes ? load(p) : load_lanes(p, 1, n); }
+CCT_INLINE Vec even_of(Vec low, Vec high) { return vuzp1q_f32(low, high); }
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   if (n < kLanes) return load_lanes(p, 2, n);
   const Vec high = load(p + 3);  // 3 4 5 6
@@ -202,6 +208,7 @@ CCT_INLINE Vec load_first(const float* p, int64_t n) {
   return v;
 }
 CCT_INLINE Vec load(const float* p) { return load_first(p, kLanes); }
+CCT_INLINE Vec even_of(Vec low, Vec high) { return Vec{low[0], low[2], high[0], high[2]}; }
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   Vec v = {};
   for (int64_t i = 0; i < n; ++i) v[i] = p[2 * i];
@@ -241,6 +248,8 @@ CCT_INLINE Vec compress(Vec v, Kept kept) {
 }
 
 #endif
+
+CCT_INLINE Vec load_even(const float* p) { return even_of(load(p), load(p + kLanes)); }
 
 // ---------------------------------------------------------------- a tile's channels of one pixel
 
