@@ -1,7 +1,6 @@
 // The weights of a packed convolution as the routines read them: rearranged once, when a session is created.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -28,9 +27,6 @@ struct Row {
   int64_t first;  // of its weights
 };
 
-// By their length: positions below each other in a plane.
-using Runs = std::array<std::vector<std::vector<Row>>, kLongestRun>;
-
 class Weights {
  public:
   Weights(const Packed& packed, const Routine& routine);
@@ -53,9 +49,11 @@ class Weights {
   std::vector<StripTile> strips_;
   int64_t passes_ = 1;
 
+  // The rows of kernels begin..end of one block of output channels, as X lies in memory.
+  static std::vector<Row> rows_of(const Packed& packed, const std::vector<int32_t>& shift_of, int64_t begin,
+                                  int64_t end);
   void add_tiles(const Packed& packed, const std::vector<int32_t>& shift_of);
   void add_strips(const Packed& packed, const std::vector<int32_t>& shift_of);
-  void add_group(const Packed& packed, const Runs& runs);
 };
 
 }  // namespace cct
