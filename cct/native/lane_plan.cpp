@@ -77,7 +77,11 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
   lanes_ = routine.lanes;
   const int64_t all_lanes =
       product("Y in rows", out[0], layout_.pitch, sizeof(float)) / sizeof(float) - layout_.pitch + out[1];
-  tail_ = layout_.whole && all_lanes > lanes_ && all_lanes % lanes_ <= routine.tail ? all_lanes % lanes_ : 0;
+  // The pixels after the last whole vector. X itself ends there, so that no routine may round them up.
+  const int64_t rest = all_lanes % lanes_;
+  const bool exact =
+      layout_.whole || (direct_ && layout_.pitch == out[1] && (rest == 1 || rest == routine.tail));
+  tail_ = exact && all_lanes > lanes_ && rest <= routine.tail ? rest : 0;
   vectors_ = divide_up(all_lanes - tail_, lanes_);
   first_packed_ = direct_ ? all_lanes / lanes_ : 0;
 

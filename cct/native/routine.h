@@ -133,7 +133,8 @@ struct Routine {
   int lanes;          // floats of a vector
   const int* widest;  // most vectors of a tile, by its width
   int64_t whole;      // widest rows of planes that should be whole
-  int tail;           // most pixels that are computed one by one, after the vectors of an image
+  int tail;           // most pixels that are computed one by one, after the vectors of an image; 2 and more
+                      // may read as many as that
   int strip_rows;     // most rows of a wide strip that are computed together; 0: there are no strips
   void (*pack)(const Layout&, const Band&, int64_t channels);
   void (*compute)(const Span&, const Tile* tiles, int64_t count);
