@@ -77,10 +77,13 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
   lanes_ = routine.lanes;
   const int64_t all_lanes =
       product("Y in rows", out[0], layout_.pitch, sizeof(float)) / sizeof(float) - layout_.pitch + out[1];
-  // The pixels after the last whole vector. X itself ends there, so that no routine may round them up.
+  // The pixels after the last whole vector. X itself ends there, so that no routine may round them up, as
+  // narrow tiles do.
   const int64_t rest = all_lanes % lanes_;
+  const bool narrow = std::any_of(weights.tiles().begin(), weights.tiles().end(),
+                                  [](const Tile& tile) { return tile.width < kTileWidth; });
   const bool exact =
-      layout_.whole || (direct_ && layout_.pitch == out[1] && (rest == 1 || rest == routine.tail));
+      layout_.whole || (direct_ && !narrow && layout_.pitch == out[1] && (rest == 1 || rest == routine.tail));
   tail_ = exact && all_lanes > lanes_ && rest <= routine.tail ? rest : 0;
   vectors_ = divide_up(all_lanes - tail_, lanes_);
   first_packed_ = direct_ ? all_lanes / lanes_ : 0;
