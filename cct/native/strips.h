@@ -40,7 +40,7 @@ CCT_INLINE void add_run(Eight (&sums)[kRows][kHalves], const float* from, int64_
   CCT_UNROLL for (int r = 0; r < kRows + kLength - 1; ++r) {
     CCT_UNROLL for (int h = 0; h < kHalves; ++h) {
       Eight input = load_eight(from + r * kLine + (h ? second : 0));
-      if (kLength > 1) asm("" : "+x"(input));  // else it is loaded again for each use, from memory
+      if (kLength > 1) asm("" : "+v"(input));  // else it is loaded again for each use, from memory
       CCT_UNROLL for (int k = 0; k < kLength; ++k) {
         if (r >= k && r - k < kRows) sums[r - k][h] = multiply_add(weight[k], input, sums[r - k][h]);
       }
