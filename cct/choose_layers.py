@@ -18,7 +18,7 @@ from torch import nn
 from cct.bench import compare, cores
 from cct.choice import Choice, LayerChoice
 from cct.clicktrain import ClickTrain
-from cct.errors import CctError, LibraryError, RecipeError
+from cct.errors import CctError, LibraryError, RecipeError, UnsupportedModel
 from cct.exporter import export
 from cct.layer_times import LayerTime, layer_times
 from cct.library import supported
@@ -142,7 +142,12 @@ def choose(recipe: Recipe, try_out: Callable[[Recipe], Trial], log: Callable[[st
     dense: dict[str, LayerChoice] = {}
     current: Recipe | None = recipe
     while current is not None:
-        found = try_out(current)
+        try:
+            found = try_out(current)
+        except UnsupportedModel:  # few layers are left, whose blocks come to no such compression
+            if not trials:
+                raise
+            break
         trials.append((current, found))
         left = {n: layer.reason for n, layer in found.layers.items() if layer.reason and len(trials) <= _ROUNDS}
         if not left and not _gains(found.ratios[-1]):
@@ -222,7 +227,7 @@ def _compression(recipe: Recipe, trial: Trial, names: Collection[str]) -> float:
     others = [layer for name, layer in trial.layers.items() if name not in names]
     if len(others) == len(trial.layers):
         return recipe.compression
-    compression = round(sum(layer.weights for layer in others) / sum(layer.kept for layer in others), 4)
+    compression = round(sum(layer.weights for layer in others) / max(sum(layer.kept for layer in others), 1), 4)
     if recipe.compression >= PATTERN_COMPRESSION:
         return max(compression, PATTERN_COMPRESSION)
     return min(compression, PATTERN_COMPRESSION - 1e-4)

@@ -10,7 +10,7 @@ import pytest
 
 from cct.choice import Choice
 from cct.choose_layers import Trial, Tried, check_keep_faster, choose
-from cct.errors import CctError, RecipeError
+from cct.errors import CctError, RecipeError, UnsupportedModel
 from cct.layer_times import LayerTime
 from cct.passes.prunable import prunable
 from cct.recipe import Recipe
@@ -153,6 +153,19 @@ def test_it_ends_though_the_times_never_settle() -> None:
 
     choose(Recipe(), try_out, lambda line: None)
     assert len(tried) == 5
+
+
+def test_a_later_round_that_no_blocks_come_to_ends_the_rounds() -> None:
+    measure, tried = machine({"a": FAST, "b": FAST, "c": Given([0.99])})
+
+    def try_out(recipe: Recipe) -> Trial:
+        if tried:
+            raise UnsupportedModel("compression 2.25 cannot be reached")
+        return measure(recipe)
+
+    assert reasons(choose(Recipe(), try_out, lambda line: None)) == {"a": "", "b": "", "c": ""}
+    with pytest.raises(UnsupportedModel):  # the first is what was asked for
+        choose(Recipe(), try_out, lambda line: None)
 
 
 def test_a_name_is_no_pattern() -> None:

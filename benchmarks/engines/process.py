@@ -72,6 +72,7 @@ class EngineProcess:
     def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], LIMIT_SECONDS)[0]:
+            self.close()  # it must not compute on beside the others
             raise EngineError(f"no answer in {LIMIT_SECONDS} s")
         line = self._process.stdout.readline()
         if not line:

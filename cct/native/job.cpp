@@ -21,8 +21,8 @@ Job::Job(const Convolution& conv, const Plan& plan, int64_t images) : images(ima
       product("the list of work", images, plan.bands, 2 * kEnoughUnits) / (2 * kEnoughUnits);
   chunks = std::clamp<int64_t>(divide_up(kEnoughUnits, std::max<int64_t>(bands, 1)), 1, plan.tiles);
   units = bands * chunks;
-  slots = std::min(units, kMostWorkers);
-  x_at = product("packed X", slots, plan.slot_floats, sizeof(float));
+  workers = workers_of(units);
+  x_at = product("packed X", workers, plan.slot_floats, sizeof(float));
   if (__builtin_add_overflow(x_at, conv.half ? x_bytes : 0, &z_at) ||
       __builtin_add_overflow(z_at, conv.half ? y_bytes : 0, &y_at) ||
       __builtin_add_overflow(y_at, conv.half ? y_bytes : 0, &scratch_bytes) ||

@@ -1,6 +1,7 @@
 // A run: how the work on a number of images is shared out, and where things are in the scratch.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "plan.h"
@@ -13,11 +14,15 @@ struct Job {
 
   Job(const Convolution& conv, const Plan& plan, int64_t images);
 
+  // Workers of so many units. More than there are cores would have shares too small to keep neighbours
+  // together.
+  static int64_t workers_of(int64_t units) { return std::min({units, core_count(), kMostWorkers}); }
+
   int64_t images;
   // A unit of work is one band of one image for a chunk of the tiles. Chunks of one band follow each other,
   // so that a worker mostly finds it packed.
   int64_t chunks, units;
-  int64_t slots;             // one for each worker
+  int64_t workers;           // each with a slot
   int64_t x_at, z_at, y_at;  // in bytes: float16 X, Z and Y as floats, for the routines
   int64_t scratch_bytes;
 };

@@ -7,6 +7,7 @@
 namespace cct {
 namespace {
 
+constexpr int64_t kTableBytes = 64 << 20;
 constexpr size_t kWholeColumns = 3;  // a copy of X for each column of a wider kernel would be too much
 
 int64_t round_up(int64_t value, int64_t step) { return divide_up(value, step) * step; }
@@ -87,11 +88,16 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
   tail_ = exact && all_lanes > lanes_ && rest <= routine.tail ? rest : 0;
   vectors_ = divide_up(all_lanes - tail_, lanes_);
   first_packed_ = direct_ ? all_lanes / lanes_ : 0;
+  // Beyond that, almost all lanes are padding: a small file must not make us take much memory.
+  const int64_t table = layout_.pitch > out[1] ? product("the table of lanes", vectors_, sizeof(Lanes)) : 0;
+  if (table > kTableBytes + 16 * (x_count() + y_count()) * static_cast<int64_t>(sizeof(float))) {
+    fail("dilation and padding make rows of ", layout_.pitch, " numbers for ", out[1], " pixels");
+  }
 
   const int64_t row_bytes =
       product("a row of X", channels, std::max<int64_t>(planes, 1), layout_.pitch, sizeof(float));
   product("packed rows", out[0] + 2 * planes_.last_row, layout_.pitch, sizeof(float));  // no band has more
-  const int64_t widest = routine.widest[weights.tiles().front().width];  // no block has a wider tile
+  const int64_t widest = routine.widest[weights.tiles().front().width];
   const int64_t most = direct_ ? vectors_ : band_rows(row_bytes, planes_.last_row) * layout_.pitch / lanes_;
   const int64_t together = std::min(most, divide_up(vectors_, bands_for_cores(planes_.last_row)));
   bands = divide_up(vectors_, std::max(together, widest));
@@ -145,6 +151,7 @@ void LanePlan::make_tables() {
   if (first_packed_) direct_offsets_ = offsets_of(weights_.taps(), direct, in[0] * in[1]);
 
   int64_t pixel = 0, column = 0;
+  if (layout_.pitch > out[1]) gaps_.reserve(vectors_);
   for (int64_t v = 0; v < vectors_ && layout_.pitch > out[1]; ++v) {
     Lanes vector{pixel, 0, 0};
     for (int64_t lane = 0, run; lane < lanes_; lane += run) {  // up to the end of the pixels, then of the row

@@ -185,7 +185,7 @@ struct DestroyConv {
   void operator()(cct_pattern_conv* conv) const { cct_pattern_conv_destroy(conv); }
 };
 
-// What ONNX Runtime calls the kernel of a node: one node of one session. Immutable once it is made.
+// What ONNX Runtime calls the kernel of a node: one node of one session. Runs may overlap.
 class Kernel {
  public:
   Kernel(const OrtApi* api, const OrtKernelInfo* info, const Form& form, const Variant& variant)

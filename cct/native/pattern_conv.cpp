@@ -161,8 +161,7 @@ struct Work {
 void do_all(const Run& run, void (*unit)(const Run&, int64_t, Worker&), int64_t units,
             const cct_threads* threads) {
   if (!units) return;
-  // More shares than cores would be too small to keep neighbours together.
-  const int64_t workers = threads ? std::min({units, core_count(), Job::kMostWorkers}) : 1;
+  const int64_t workers = threads ? Job::workers_of(units) : 1;
   Work work(run, unit, units, workers);
   if (!threads) return Work::worker(&work, 0);
   if (threads->parallel_for(threads->pool, Work::worker, workers, &work)) fail("the threads did not run");

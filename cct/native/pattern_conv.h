@@ -73,7 +73,8 @@ int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[
                              size_t* scratch_bytes, char* error, size_t error_size);
 
 /* Y = clip(conv(X) + B + Z), all of the type that `packed` stated, summed in float32; `z` may be NULL.
- * Nothing in `conv` changes: runs may overlap, each with its own scratch. */
+ * Nothing in `conv` changes but a locked list of what is known of sizes: runs may overlap, each with its own
+ * scratch. */
 int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
                          void* y, void* scratch, const cct_threads* threads, char* error, size_t error_size);
 

@@ -1,5 +1,5 @@
-// What a routine works on: plain arrays, made once per session (weights.h) or once per run (geometry.h), and
-// the functions that every ISA row has. routine.cpp is compiled once for each row.
+// What a routine works on: plain arrays, made once per session (weights.h) or once per size of images
+// (plan.h), and the functions that every ISA row has. routine.cpp is compiled once for each row.
 //
 // The algorithm. A channel of the padded input lies in memory as rows of `pitch` floats, so that what one tap
 // of the kernel reads for an output pixel is a constant number of floats (its offset) away from what it reads

@@ -8,10 +8,10 @@
 namespace cct {
 namespace {
 
-// A convolution that keeps so many of its kernels is computed in passes over so many channels: what all
-// output channels read of them stays in the first-level cache then. With fewer kernels the sums would come
-// and go too often.
-constexpr double kEnoughKept = 0.6;
+// A convolution that keeps so many weights of a kernel on average is computed in passes over so many
+// channels: what all output channels read of them stays in the first-level cache then. With fewer the sums
+// would come and go too often.
+constexpr double kEnoughKept = 2.5;
 constexpr int64_t kPassChannels = 32;
 // Of layers with so many channels the images are small, and twice as many fit.
 constexpr int64_t kWide = 512;
@@ -91,7 +91,7 @@ void Weights::add_strips(const Packed& p, const std::vector<int32_t>& shift_of) 
     rows.push_back(rows_of(p, shift_of, begin, k));
   }
   const int64_t channels = p.in_channels / p.group;
-  if (p.kernels * p.bi >= kEnoughKept * filters * channels) {
+  if (p.kernels * p.bi * p.entries >= kEnoughKept * filters * channels) {
     passes_ = divide_up(channels, channels < kWide ? kPassChannels : 2 * kPassChannels);
   }
 

@@ -262,6 +262,15 @@ def test_rows_that_do_not_fit_are_refused(isa):
 
 
 @rows
+def test_rows_that_are_almost_all_padding_are_refused_before_they_take_memory(isa):
+    window = {"pads": (15000, 15000, 15000, 15001), "dilations": (1, 15000)}
+    packed = draw_packed(np.random.default_rng(0), out_channels=4, in_channels=1, kernel=(1, 3), entries=3, keep=1)
+    conv = PatternConv(Arguments.of(packed, np.zeros(4), **window), isa)
+    with pytest.raises(SeamError, match="dilation and padding make rows of"):
+        conv.prepare((1, 1, 1, 1))
+
+
+@rows
 def test_threads_that_fail_are_an_error(isa):
     packed = draw_packed(np.random.default_rng(0), out_channels=5, in_channels=3)
     conv = PatternConv(Arguments.of(packed, np.zeros(5), **SAME), isa)
