@@ -103,6 +103,8 @@ def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: P
         versions = {name: process.greeting["version"].split("-")[0] for name, process in started.items()}
     timed = {name: turns[name] for name in started if not turns[name].error}
     missing.update({name: turns[name].error for name in started if turns[name].error})
+    if gone := [name for name in OURS if name in missing]:
+        raise EngineError(f"{gone[0]} failed in {case.title}: {missing[gone[0]]}")
     packed = [layer for layer in files.layers if layer.op == NAME]
     return {
         "group": case.group,

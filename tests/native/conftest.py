@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cases import Case, cases
+from hypothesis import HealthCheck, Phase, given, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,3 +69,19 @@ def sanitizer_environment(sanitizer_build: Path) -> dict[str, str]:
         "ASAN_OPTIONS": "detect_leaks=0",  # of Python and ONNX Runtime there are many
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
+
+
+@pytest.fixture(scope="session")
+def every_case() -> list[Case]:
+    """What hypothesis draws, together: an emulator takes longer to start than to run a case."""
+    drawn: list[Case] = []
+
+    @settings(
+        max_examples=300, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    @given(cases())
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    return drawn

@@ -1,10 +1,10 @@
-// run_cases ISA CASES OUTPUTS: runs cases of the operator through the seam, for a library that only an
-// emulator loads. test_neon.py writes CASES and reads OUTPUTS; both are arrays, each an int64 count of bytes
+// run_cases ISA CASES OUTPUTS ROOM: runs cases of the operator through the seam, for a library that only an
+// emulator loads. emulator.py writes CASES and reads OUTPUTS; both are arrays, each an int64 count of bytes
 // and then these.
 //
 // ISA may be "", for the row that the library chooses. Prints the rows of the library; a line on stderr and
 // exit code 1 when a case fails, or when a run writes outside of Y or the scratch, or with threads other bits
-// than without. A run that reads beyond X or Z is a segmentation fault.
+// than without. A run that reads more than ROOM bytes beyond X or Z is a segmentation fault.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -37,17 +37,17 @@ std::vector<Item> read(std::ifstream& file) {
   return items;
 }
 
-// A copy of bytes that ends where the memory does.
+// A copy of bytes that ends so many bytes before the memory does.
 class Fenced {
  public:
-  explicit Fenced(const std::vector<char>& bytes) {
+  Fenced(const std::vector<char>& bytes, size_t beyond) {
     constexpr size_t kPage = 1 << 16;  // or a part of it
-    const size_t room = (bytes.size() + kPage - 1) / kPage * kPage;
+    const size_t room = (bytes.size() + beyond + kPage - 1) / kPage * kPage;
     void* memory = mmap(nullptr, room + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED || mprotect(static_cast<char*>(memory) + room, kPage, PROT_NONE)) std::abort();
     memory_ = static_cast<char*>(memory);
     size_ = room + kPage;
-    data_ = memory_ + room - bytes.size();
+    data_ = memory_ + room - beyond - bytes.size();
     std::copy(bytes.begin(), bytes.end(), data_);
   }
   Fenced(const Fenced&) = delete;
@@ -86,7 +86,7 @@ int on_threads(void*, void (*task)(void*, size_t), size_t count, void* argument)
   return 0;
 }
 
-// Numbers and bytes of one case, as test_neon.py writes them.
+// Numbers and bytes of one case, as emulator.py writes them.
 struct Case {
   explicit Case(std::ifstream& file) {
     for (auto& list : lists) list = read<int64_t>(file);
@@ -122,14 +122,15 @@ struct Case {
 };
 
 // Y of one run.
-Guarded run(const Case& c, const cct_pattern_conv* conv, const cct_threads* threads, size_t number) {
+Guarded run(const Case& c, const cct_pattern_conv* conv, const cct_threads* threads, size_t number,
+            size_t beyond) {
   char error[512];
   int64_t y_dims[4];
   size_t scratch_bytes;
   if (cct_pattern_conv_prepare(conv, c.x_dims.data(), y_dims, &scratch_bytes, error, sizeof error)) {
     stop(number, error);
   }
-  const Fenced x(c.x), z(c.z);
+  const Fenced x(c.x, beyond), z(c.z, beyond);
   Guarded y(y_dims[0] * y_dims[1] * y_dims[2] * y_dims[3] * (c.type() == CCT_FLOAT32 ? 4 : 2));
   Guarded scratch(scratch_bytes);
   if (cct_pattern_conv_run(conv, c.x_dims.data(), x.data(), c.z.empty() ? nullptr : z.data(), y.data(),
@@ -143,7 +144,8 @@ Guarded run(const Case& c, const cct_pattern_conv* conv, const cct_threads* thre
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 4) return 2;
+  if (count != 5) return 2;
+  const size_t beyond = std::strtoul(arguments[4], nullptr, 10);
   for (int row = 0; row < cct_isa_count(); ++row) std::printf("%s\n", cct_isa_name(row));
   std::ifstream cases(arguments[2], std::ios::binary);
   std::ofstream outputs(arguments[3], std::ios::binary);
@@ -154,7 +156,7 @@ int main(int count, char** arguments) {
     char error[512];
     cct_pattern_conv* conv = cct_pattern_conv_create(&packed, arguments[1], error, sizeof error);
     if (!conv) stop(number, error);
-    Guarded y = run(c, conv, nullptr, number), threaded = run(c, conv, &threads, number);
+    Guarded y = run(c, conv, nullptr, number, beyond), threaded = run(c, conv, &threads, number, beyond);
     if (std::memcmp(y.data(), threaded.data(), y.size())) stop(number, "threads change the result");
     const int64_t bytes = y.size();
     outputs.write(reinterpret_cast<const char*>(&bytes), sizeof bytes).write(y.data(), bytes);

@@ -152,12 +152,15 @@ class PatternConv:
             raise SeamError(error.value.decode())
         return tuple(dims), size.value
 
-    def run(self, x: NDArray[np.floating], z: NDArray[np.floating] | None = None, threads: int = 1) -> Any:
+    def run(
+        self, x: NDArray[np.floating], z: NDArray[np.floating] | None = None, threads: int = 1, scratch: float = np.nan
+    ) -> Any:
         """Y. Fails when something beside Y or the scratch was written, or not all of Y.
 
         Args:
             x, z: input and residual.
             threads: 0 gives none, 1 does the tasks last to first, -1 does nothing and says so.
+            scratch: what it is full of.
         """
         x = np.ascontiguousarray(x, self._type)
         dims, size = self.prepare(x.shape)
@@ -166,8 +169,8 @@ class PatternConv:
         count, room = math.prod(dims), -(-size // 4)
         y = np.full(count + 2 * GUARD, -12344, self._type)
         y[GUARD : GUARD + count] = np.nan
-        scratch = np.full(room + 2 * GUARD, np.nan, np.float32)
-        scratch[room + GUARD :] = scratch[:GUARD] = -12344
+        memory = np.full(room + 2 * GUARD, scratch, np.float32)
+        memory[room + GUARD :] = memory[:GUARD] = -12344
         failures: list[BaseException] = []
 
         @ParallelFor
@@ -189,14 +192,14 @@ class PatternConv:
         with ThreadPoolExecutor(max(threads, 1)) as executor:
             failed = LIBRARY.cct_pattern_conv_run(
                 self._handle, _int64s(x.shape), x.ctypes.data, None if z is None else z.ctypes.data,
-                y[GUARD:].ctypes.data, scratch.ctypes.data + 4 * GUARD,
+                y[GUARD:].ctypes.data, memory.ctypes.data + 4 * GUARD,
                 ctypes.byref(Threads(parallel_for, None)) if threads else None, error, len(error),
             )  # fmt: skip
         if failures:
             raise failures[0]
         if failed:
             raise SeamError(error.value.decode())
-        for around in (y[:GUARD], y[GUARD + count :], scratch[:GUARD], scratch[room + GUARD :]):
+        for around in (y[:GUARD], y[GUARD + count :], memory[:GUARD], memory[room + GUARD :]):
             assert (around == -12344).all(), "written outside of Y or of the scratch"
         return y[GUARD : GUARD + count].reshape(dims)
 

@@ -3,107 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import subprocess
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from cases import EPS, TYPES, Case, cases, draw_packed, draw_values
-from hypothesis import HealthCheck, Phase, given, settings
-from native.seam import DTYPES, Arguments, float_type
-from numpy.typing import NDArray
+from cases import TYPES, draw_packed, draw_values
+from native.boundaries import KERNELS, boundary_grid
+from native.emulator import Emulator, written
 
-HERE = Path(__file__).parent
 SAME = {"pads": (1, 1, 1, 1)}
 ISAS = ("neon", "generic")
 rows = pytest.mark.parametrize("isa", ISAS)
 every_type = pytest.mark.parametrize("types", TYPES)
 
 
-class Emulator:
-    """Runs cases with the library of another CPU, many in one process."""
-
-    def __init__(self, library: Path, folder: Path) -> None:
-        self._folder, self._program = folder, folder / "run_cases"
-        command = ["aarch64-linux-gnu-g++", "-std=c++17", "-O1", "-pthread", f"-I{HERE.parents[1] / 'cct' / 'native'}"]
-        command += [HERE / "run_cases.cpp", f"-L{library}", "-lcct_ops", f"-Wl,-rpath,{library}", "-o", self._program]
-        subprocess.run(command, check=True)
-
-    def start(self, isa: str, content: bytes, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The program's end; its outputs are in a file."""
-        (self._folder / "cases").write_bytes(content)
-        command = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", self._program, isa]
-        command += [self._folder / "cases", self._folder / "outputs"]
-        return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-    def run(self, isa: str, some: Iterable[Case]) -> list[NDArray[Any]]:
-        """Y of each case; run_cases.cpp says what fails."""
-        some = list(some)
-        done = self.start(isa, b"".join(map(written, some)))
-        assert done.returncode == 0, done.stderr
-        content, outputs = (self._folder / "outputs").read_bytes(), []
-        for case in some:
-            count = int(np.frombuffer(content, "i8", 1)[0])
-            outputs.append(np.frombuffer(content[8 : 8 + count], case.x.dtype).reshape(case.expected().shape))
-            content = content[8 + count :]
-        assert not content
-        return outputs
-
-
-def written(case: Case) -> bytes:
-    """A case as run_cases.cpp reads it."""
-    stated = Arguments.of(case.packed, case.bias, **case.geometry, **case.clip)
-    struct = stated.struct()  # fills in the types
-    arrays: list[Any] = [
-        np.array(list(getattr(stated, name)), "i8")
-        for name in ("kernel_shape", "strides", "pads", "dilations", "pool", "block")
-    ]
-    scalars = ("group", "in_channels", "out_channels", "entries", "type", "weight_type")
-    arrays += [np.array([getattr(struct, name) for name in scalars], "i8")]
-    arrays += [np.array([stated.clip_min, stated.clip_max], "f4")]
-    for name in ("W", *DTYPES, "B"):
-        arrays += [np.array(stated.arrays[name].shape, "i8"), stated.arrays[name]]
-    arrays += [np.array(case.x.shape, "i8"), case.x, np.zeros(0) if case.z is None else case.z]
-    assert case.x.dtype == float_type(case.x)
-    return b"".join(np.int64(array.nbytes).tobytes() + array.tobytes() for array in arrays)
-
-
 @pytest.fixture(scope="session")
 def emulator(aarch64_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Emulator:
-    if not shutil.which("qemu-aarch64"):
-        pytest.skip("no qemu-aarch64 (Debian: qemu-user) to run aarch64 programs with")
-    return Emulator(aarch64_build, tmp_path_factory.mktemp("aarch64"))
-
-
-def agree(emulator: Emulator, isa: str, some: list[Case], factor: float = 8 * EPS) -> None:
-    for number, (case, got) in enumerate(zip(some, emulator.run(isa, some), strict=True)):
-        assert (abs(got - case.expected()) <= case.bound(factor)).all(), f"case {number}: {case}"
-
-
-@pytest.fixture(scope="session")
-def every_case() -> list[Case]:
-    """What hypothesis draws, together: the emulator takes longer to start than to run a case."""
-    drawn: list[Case] = []
-
-    @settings(
-        max_examples=300, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )
-    @given(cases())
-    def draw(case: Case) -> None:
-        drawn.append(case)
-
-    draw()
-    return drawn
+    command = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]
+    return Emulator(command, "aarch64-linux-gnu-g++", aarch64_build, tmp_path_factory.mktemp("aarch64"))
 
 
 @rows
 @every_type
 def test_every_case_agrees(emulator, every_case, isa, types):
-    agree(emulator, isa, [case.cast(types) for case in every_case])
+    emulator.agree(isa, [case.cast(types) for case in every_case])
 
 
 @rows
@@ -120,7 +44,13 @@ def test_image_sizes_agree(emulator, isa, types):
     for shape in [(1, 40, 90, 90), (9, 40, 30, 30), (12, 8, 5, 5), (3, 160, 20, 20)]:
         wide = draw_packed(rng, out_channels=9, in_channels=shape[1], keep=0.4)
         some.append(draw_values(rng, wide, shape, SAME, "relu", residual=True))
-    agree(emulator, isa, [case.cast(types) for case in some])
+    emulator.agree(isa, [case.cast(types) for case in some])
+
+
+@rows
+@pytest.mark.parametrize("block", [(1, 1), (4, 1), (8, 1)])
+def test_sizes_around_vectors_agree(emulator, isa, block):
+    emulator.agree(isa, [case for kernel in KERNELS for case in boundary_grid(block, kernel) if case.x.size < 10_000])
 
 
 @rows
@@ -130,7 +60,7 @@ def test_values_whose_errors_add_up_agree(emulator, isa):
     case = draw_values(rng, packed, (1, 64, 13, 13), SAME)
     for array in (case.x, packed.W, case.bias):
         array[...] = abs(array)
-    agree(emulator, isa, [case], factor=case.products * 2.0**-24)
+    emulator.agree(isa, [case], factor=case.products * 2.0**-24)
 
 
 @rows
