@@ -4,7 +4,8 @@
 //
 // ISA may be "", for the row that the library chooses. Prints the rows of the library; a line on stderr and
 // exit code 1 when a case fails, or when a run writes outside of Y or the scratch, or with threads other bits
-// than without. A run that reads more than ROOM bytes beyond X or Z is a segmentation fault.
+// than without. A run that reads more than ROOM bytes beyond X or Z is a segmentation fault; it may read as
+// many before them.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -37,12 +38,12 @@ std::vector<Item> read(std::ifstream& file) {
   return items;
 }
 
-// A copy of bytes that ends so many bytes before the memory does.
+// A copy of bytes; the memory ends so many bytes after it.
 class Fenced {
  public:
   Fenced(const std::vector<char>& bytes, size_t beyond) {
     constexpr size_t kPage = 1 << 16;  // or a part of it
-    const size_t room = (bytes.size() + beyond + kPage - 1) / kPage * kPage;
+    const size_t room = (bytes.size() + 2 * beyond + kPage - 1) / kPage * kPage;
     void* memory = mmap(nullptr, room + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED || mprotect(static_cast<char*>(memory) + room, kPage, PROT_NONE)) std::abort();
     memory_ = static_cast<char*>(memory);
