@@ -73,8 +73,8 @@ def test_runs_of_any_length_agree(isa, kernel, dilations):
 
 @rows
 @pytest.mark.parametrize("group", [1, 2])
-@pytest.mark.parametrize("keep", [0.3, 0.66, 1.0])
-@pytest.mark.parametrize("channels", [31, 33, 64, 65, 129, 511, 512, 520])
+@pytest.mark.parametrize("keep", [0.3, 0.75, 1.0])
+@pytest.mark.parametrize("channels", [32, 33, 65, 129, 512, 520])
 def test_passes_over_the_channels_agree(isa, channels, keep, group):
     """One pass, several over more than 32 channels, several over more of at least 512; groups of 64 channels' runs."""
     rng = np.random.default_rng(channels)
@@ -83,11 +83,11 @@ def test_passes_over_the_channels_agree(isa, channels, keep, group):
         out_channels=4 * group,
         in_channels=channels * group,
         group=group,
-        entries=3,
+        entries=4,
         block=(1, 1 + channels % 2),
         keep=keep,
     )
-    for i, size in enumerate([(5, 9), (9, 5), (14, 14), (3, 21)] if channels < 511 else [(7, 7), (2, 13)]):
+    for i, size in enumerate([(5, 9), (9, 5), (14, 14), (3, 21)] if channels < 512 else [(7, 7), (2, 13)]):
         case = draw_values(rng, packed, (1 + i % 2, channels * group, *size), SAME, ("clip", "relu")[i % 2], i != 2)
         Answered(case).check(isa, threads=3)
         if i == 0:
@@ -111,7 +111,7 @@ def test_passes_have_the_same_bits_on_any_number_of_threads(isa, types):
 def test_bands_of_every_machine_agree(isa, kernel):
     """More than the largest share of a cache that the packed rows of a band may take."""
     rng = np.random.default_rng(0)
-    packed = draw_packed(rng, out_channels=3, in_channels=520, kernel=kernel, entries=1, block=(1, 1), keep=0.9)
+    packed = draw_packed(rng, out_channels=3, in_channels=520, kernel=kernel, entries=3, block=(1, 1), keep=0.9)
     geometry = {"pads": (kernel[0] // 2, kernel[1] // 2) * 2}
     Answered(draw_values(rng, packed, (1, 520, 150, 11), geometry, "relu", residual=True)).check(isa, threads=3)
 
