@@ -269,20 +269,26 @@ CCT_INLINE void store_quad(float* p, Quad v) { store(p, v); }
 
 // ---------------------------------------------------------------- eight floats, for strips
 
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
 typedef __m256 Eight;
-CCT_INLINE __m256i first_eight(int64_t n) {
-  alignas(64) static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ones_then_zeros + 8 - n));
-}
+CCT_INLINE __mmask8 first_eight(int64_t n) { return static_cast<__mmask8>((1u << n) - 1); }
 CCT_INLINE Eight broadcast_eight(float value) { return _mm256_set1_ps(value); }
 CCT_INLINE Eight load_eight(const float* p) { return _mm256_loadu_ps(p); }
-CCT_INLINE Eight load_first_eight(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_eight(n)); }
+CCT_INLINE Eight load_first_eight(const float* p, int64_t n) {
+  return _mm256_maskz_loadu_ps(first_eight(n), p);
+}
 CCT_INLINE void store_eight(float* p, Eight v) { _mm256_storeu_ps(p, v); }
-CCT_INLINE void store_first_eight(float* p, Eight v, int64_t n) { _mm256_maskstore_ps(p, first_eight(n), v); }
-#if defined(__AVX512F__)
+CCT_INLINE void store_first_eight(float* p, Eight v, int64_t n) {
+  _mm256_mask_storeu_ps(p, first_eight(n), v);
+}
 CCT_INLINE Eight add(Eight a, Eight b) { return _mm256_add_ps(a, b); }
 CCT_INLINE Eight multiply_add(Eight a, Eight b, Eight sum) { return _mm256_fmadd_ps(a, b, sum); }
 CCT_INLINE Eight clip(Eight v, Eight low, Eight high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
-#endif
+#elif defined(__AVX2__)
+typedef Vec Eight;
+CCT_INLINE Eight broadcast_eight(float value) { return broadcast(value); }
+CCT_INLINE Eight load_eight(const float* p) { return load(p); }
+CCT_INLINE Eight load_first_eight(const float* p, int64_t n) { return load_first(p, n); }
+CCT_INLINE void store_eight(float* p, Eight v) { store(p, v); }
+CCT_INLINE void store_first_eight(float* p, Eight v, int64_t n) { store_first(p, v, n); }
 #endif
