@@ -8,7 +8,7 @@ namespace cct {
 namespace {
 
 constexpr int64_t kTableBytes = 64 << 20;
-constexpr size_t kWholeColumns = 3;  // a copy of X for each column of a wider kernel would be too much
+constexpr int64_t kWholeColumns = 3;  // a copy of X for each column of a wider kernel would be too much
 
 int64_t round_up(int64_t value, int64_t step) { return divide_up(value, step) * step; }
 
@@ -34,14 +34,20 @@ bool is_direct(const Window& w, int64_t x_count) {
   return is_plain(w) && !pads && x_count <= INT32_MAX;
 }
 
-// Whether planes can be whole, and should be.
-bool whole_planes(const Window& w, const Planes& each_column, const Routine& routine, int64_t in,
-                  int64_t out) {
+// Whether there is a copy for each column of the kernel, with rows as long as the output's: few columns,
+// short rows.
+bool column_planes(const Window& w, const Planes& each_column, const Routine& routine, int64_t out) {
+  return out <= routine.whole &&
+         static_cast<int64_t>(each_column.starts.size()) <= kWholeColumns * w.stride[0];
+}
+
+// Whether these copies can be X moved sideways.
+bool moved_planes(const Window& w, const Planes& each_column, int64_t in, int64_t out) {
   const auto moves_less = [&](const PlaneStart& plane) {
     const int64_t columns = plane.column - w.pad_begin[1];
     return -in < columns && columns < in;
   };
-  return is_plain(w) && in == out && in <= routine.whole && each_column.starts.size() <= kWholeColumns &&
+  return is_plain(w) && in == out &&
          std::all_of(each_column.starts.begin(), each_column.starts.end(), moves_less);
 }
 
@@ -57,8 +63,10 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
   const Window& w = conv.window;
   tiles = weights.tiles().size();
   const Planes each_column(weights.shifts(), w, INT64_MAX);
-  layout_.whole = !direct_ && whole_planes(w, each_column, routine, in[1], out[1]);
-  if (layout_.whole) planes_ = each_column;
+  const bool by_column = !direct_ && column_planes(w, each_column, routine, out[1]);
+  layout_.whole = by_column && moved_planes(w, each_column, in[1], out[1]);
+  const bool halves = by_column && w.stride[1] == 2;  // copies of every second column
+  if (layout_.whole || halves) planes_ = each_column;
   const int64_t planes = planes_.starts.size();
   layout_.pitch = direct_ ? in[1] : out[1];
   for (const PlaneStart& plane : planes_.starts) {
@@ -83,8 +91,8 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
   const int64_t rest = all_lanes % lanes_;
   const bool narrow = std::any_of(weights.tiles().begin(), weights.tiles().end(),
                                   [](const Tile& tile) { return tile.width < kTileWidth; });
-  const bool exact =
-      layout_.whole || (direct_ && !narrow && layout_.pitch == out[1] && (rest == 1 || rest == routine.tail));
+  const bool exact = layout_.whole || halves ||
+                     (direct_ && !narrow && layout_.pitch == out[1] && (rest == 1 || rest == routine.tail));
   tail_ = exact && all_lanes > lanes_ && rest <= routine.tail ? rest : 0;
   vectors_ = divide_up(all_lanes - tail_, lanes_);
   first_packed_ = direct_ ? all_lanes / lanes_ : 0;

@@ -4,7 +4,11 @@
 // ascending order and planes end in spare floats, so that what is overwritten is written again or never read.
 CCT_INLINE void put_zeros(float* to, int64_t count) {
   if (count <= 0) return;
-  store(to, broadcast(0));  // mostly a column or two
+  if (count == 1) {  // mostly: a whole vector nearly always crosses cache lines
+    *to = 0;
+    return;
+  }
+  store(to, broadcast(0));
   for (int64_t i = kLanes; i < count; i += kLanes) store(to + i, broadcast(0));
 }
 
@@ -60,31 +64,109 @@ void pack_run(const Layout& layout, const Band& band, int64_t channels) {
   }
 }
 
-// The planes row by row, so that X is read in its order.
-void pack_rows(const Layout& layout, const Band& band, int64_t channels) {
+// A row of a plane: leading zeros, then columns of X, then zeros again.
+struct PlaneRow {
+  int64_t zeros, columns, first, right;
+
+  PlaneRow() = default;
+  PlaneRow(const Layout& layout, const Plane& plane)
+      : zeros(plane.zeros),
+        columns(plane.columns),
+        first(plane.first_input_column),
+        right(layout.pitch - plane.zeros - plane.columns) {}
+
+  void put(float* to, const float* x_row, const float* end, int64_t stride) const {
+    put_zeros(to, zeros);
+    if (columns) put_columns(to + zeros, x_row + first, end, columns, stride);
+    put_zeros(to + zeros + columns, right);
+  }
+};
+
+// Planes of the same rows and of the even and odd columns of X, in turns: each vector of X is loaded once for
+// all of them. Unrolled, so that what is known of each plane stays in registers.
+#define CCT_EACH_PLANE _Pragma("GCC unroll 3") for (int i = 0; i < kPlanes; ++i)
+template <int kPlanes, bool kOddFirst>
+void pack_halves(const Layout& layout, const Band& band, const float* image, const Plane* planes, float* to) {
+  const float* image_end = image + layout.height * layout.width;
   const int64_t pitch = layout.pitch, stride = layout.stride[0];
+  PlaneRow rows[kPlanes];
+  float* next[kPlanes];  // row of each plane
+  int64_t columns = 0, first = INT64_MAX;
+  CCT_EACH_PLANE {
+    rows[i] = PlaneRow(layout, planes[i]);
+    next[i] = to + i * layout.plane_lanes;
+    if (columns < rows[i].columns) columns = rows[i].columns;
+    if (first > rows[i].first) first = rows[i].first;
+  }
+  const int64_t read = first + 2 * ((columns + kLanes - 1) / kLanes * kLanes);
+  int64_t in_row = band.first_row * stride + planes->row - layout.pad_top;
+  for (int64_t r = 0; r < band.rows; ++r, in_row += stride) {
+    const float* x_row = image + in_row * layout.width;
+    if (in_row < 0 || in_row >= layout.height) {
+      CCT_EACH_PLANE put_zeros(next[i], pitch);
+    } else if (image_end - x_row < read) {
+      CCT_EACH_PLANE rows[i].put(next[i], x_row, image_end, 2);
+    } else {
+      CCT_EACH_PLANE put_zeros(next[i], rows[i].zeros);
+      const float* from = x_row + first;
+      for (int64_t column = 0; column < columns; column += kLanes, from += 2 * kLanes) {
+        const Vec a = load(from), b = load(from + kLanes), even = even_of(a, b), odd = odd_of(a, b);
+        CCT_EACH_PLANE { store(next[i] + rows[i].zeros + column, (i % 2 == 0) == kOddFirst ? odd : even); }
+      }
+      CCT_EACH_PLANE put_zeros(next[i] + rows[i].zeros + rows[i].columns, rows[i].right);
+    }
+    CCT_EACH_PLANE next[i] += pitch;
+  }
+  CCT_EACH_PLANE put_zeros(next[i], layout.last_column);  // the last row's right padding
+}
+#undef CCT_EACH_PLANE
+
+void pack_plane(const Layout& layout, const Band& band, const float* image, const Plane& plane, float* to) {
+  const float* image_end = image + layout.height * layout.width;
+  const PlaneRow row(layout, plane);
+  int64_t in_row = band.first_row * layout.stride[0] + plane.row - layout.pad_top;
+  for (int64_t r = 0; r < band.rows; ++r, in_row += layout.stride[0], to += layout.pitch) {
+    if (in_row < 0 || in_row >= layout.height) {
+      put_zeros(to, layout.pitch);
+    } else {
+      row.put(to, image + in_row * layout.width, image_end, layout.stride[1]);
+    }
+  }
+  put_zeros(to, layout.last_column);
+}
+
+// How many planes from the first on pack_halves can take together, at most three; 1 is none.
+int64_t count_halves(const Layout& layout, const Plane* planes, int64_t count) {
+  int64_t least = planes->first_input_column, most = least, together = 1;
+  while (layout.stride[1] == 2 && together < count && together < 3) {
+    const Plane& next = planes[together];
+    const int64_t columns = next.columns - planes->columns;
+    least = least < next.first_input_column ? least : next.first_input_column;
+    most = most > next.first_input_column ? most : next.first_input_column;
+    if (next.row != planes->row || most - least != 1 || columns < -1 || columns > 1) break;
+    if (!next.columns || !planes->columns) break;  // it may begin left of X
+    if (next.first_input_column == planes[together - 1].first_input_column) break;
+    ++together;
+  }
+  return together;
+}
+
+// The planes row by row.
+void pack_rows(const Layout& layout, const Band& band, int64_t channels) {
   for (int64_t channel = 0; channel < channels; ++channel) {
     const float* image = band.image + channel * layout.height * layout.width;
-    const float* image_end = image + layout.height * layout.width;
-    float* planes = band.slot + channel * layout.channel_lanes;
-    for (int64_t r = 0; r < band.rows; ++r) {
-      for (int64_t i = 0; i < layout.plane_count; ++i) {
-        const Plane& plane = band.planes[i];
-        float* row = planes + i * layout.plane_lanes + r * pitch;
-        const int64_t in_row = (band.first_row + r) * stride + plane.row - layout.pad_top;
-        if (in_row < 0 || in_row >= layout.height || !plane.columns) {
-          put_zeros(row, pitch);
-          continue;
-        }
-        const float* from = image + in_row * layout.width + plane.first_input_column;
-        const int64_t put = plane.zeros + plane.columns;
-        put_zeros(row, plane.zeros);
-        put_columns(row + plane.zeros, from, image_end, plane.columns, layout.stride[1]);
-        put_zeros(row + put, pitch - put);
+    for (int64_t i = 0, together; i < layout.plane_count; i += together) {
+      float* to = band.slot + channel * layout.channel_lanes + i * layout.plane_lanes;
+      together = count_halves(layout, band.planes + i, layout.plane_count - i);
+      const Plane* planes = band.planes + i;
+      const bool odd_first = together > 1 && planes[0].first_input_column > planes[1].first_input_column;
+      if (together == 3) {
+        (odd_first ? pack_halves<3, true> : pack_halves<3, false>)(layout, band, image, planes, to);
+      } else if (together == 2) {
+        (odd_first ? pack_halves<2, true> : pack_halves<2, false>)(layout, band, image, planes, to);
+      } else {
+        pack_plane(layout, band, image, band.planes[i], to);
       }
-    }
-    for (int64_t i = 0; i < layout.plane_count; ++i) {  // the right padding of the last row
-      put_zeros(planes + i * layout.plane_lanes + band.rows * pitch, layout.last_column);
     }
   }
 }

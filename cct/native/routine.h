@@ -11,8 +11,8 @@
 //
 // Whole planes. Where rows are short the zero columns are a large share of the lanes. Then there is a copy of
 // X for each column of the kernel, moved sideways, with zeros where it leaves the image: a row has no lane
-// that is dropped. The few pixels that are left after the last whole vector may be computed one by one, as
-// vectors over output channels.
+// that is dropped. With a stride of 2 these are copies of every second column. The few pixels that are left
+// after the last whole vector may be computed one by one, as vectors over output channels.
 #pragma once
 
 #include <cstdint>
@@ -132,7 +132,7 @@ struct StripSpan {
 struct Routine {
   int lanes;          // floats of a vector
   const int* widest;  // most vectors of a tile, by its width
-  int64_t whole;      // widest rows of planes that should be whole
+  int64_t whole;      // widest rows of the output for which planes should be whole
   int tail;           // most pixels that are computed one by one, after the vectors of an image; 2 and more
                       // may read as many as that
   int strip_rows;     // most rows of a wide strip that are computed together; 0: there are no strips

@@ -31,6 +31,10 @@ CCT_INLINE Vec even_of(Vec low, Vec high) {
   const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
   return _mm512_permutex2var_ps(low, even, high);
 }
+CCT_INLINE Vec odd_of(Vec low, Vec high) {
+  const __m512i odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  return _mm512_permutex2var_ps(low, odd, high);
+}
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   const int64_t span = 2 * n - 1, low = span < 16 ? span : 16;
   return even_of(load_first(p, low), load_first(p + 16, span - low));
@@ -72,10 +76,11 @@ CCT_INLINE __m256i first_lanes(int64_t n) {
 CCT_INLINE Vec broadcast(float value) { return _mm256_set1_ps(value); }
 CCT_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
 CCT_INLINE Vec load_first(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
-CCT_INLINE Vec even_of(Vec low, Vec high) {
-  const Vec halves = _mm256_shuffle_ps(low, high, 0x88);  // 0 2 8 10 4 6 12 14
+CCT_INLINE Vec in_order(Vec halves) {  // pairs of lanes: first, third, second, fourth
   return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(halves), 0xd8));
 }
+CCT_INLINE Vec even_of(Vec low, Vec high) { return in_order(_mm256_shuffle_ps(low, high, 0x88)); }
+CCT_INLINE Vec odd_of(Vec low, Vec high) { return in_order(_mm256_shuffle_ps(low, high, 0xdd)); }
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   const int64_t span = 2 * n - 1, low = span < 8 ? span : 8;
   return even_of(load_first(p, low), load_first(p + 8, span - low));
@@ -141,6 +146,7 @@ CCT_INLINE Vec load_lanes(const float* p, int64_t step, int64_t n) {
 }
 CCT_INLINE Vec load_first(const float* p, int64_t n) { return n == kLanes ? load(p) : load_lanes(p, 1, n); }
 CCT_INLINE Vec even_of(Vec low, Vec high) { return vuzp1q_f32(low, high); }
+CCT_INLINE Vec odd_of(Vec low, Vec high) { return vuzp2q_f32(low, high); }
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   if (n < kLanes) return load_lanes(p, 2, n);
   const Vec high = load(p + 3);  // 3 4 5 6
@@ -209,6 +215,7 @@ CCT_INLINE Vec load_first(const float* p, int64_t n) {
 }
 CCT_INLINE Vec load(const float* p) { return load_first(p, kLanes); }
 CCT_INLINE Vec even_of(Vec low, Vec high) { return Vec{low[0], low[2], high[0], high[2]}; }
+CCT_INLINE Vec odd_of(Vec low, Vec high) { return Vec{low[1], low[3], high[1], high[3]}; }
 CCT_INLINE Vec load_even_first(const float* p, int64_t n) {
   Vec v = {};
   for (int64_t i = 0; i < n; ++i) v[i] = p[2 * i];
