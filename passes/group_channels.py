@@ -1,4 +1,4 @@
-"""Put output channels that want the same weights into one block, so that sharing costs little."""
+"""Put channels that want the same weights into one block, so that sharing costs little."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORK = 2**30  # numbers that are compared in all per layer, to bound time: seco
 
 
 def group_channels(scores: Tensor, block: int, groups: int, pool: Tensor, keep: float, seed: int) -> Tensor:
-    """Group output channels by hill climbing on what their blocks will keep.
+    """Group output channels by hill climbing on what their blocks will keep; input channels likewise, as (I, rows, K).
 
     A block keeps the sum, over its `keep` best columns, of what the best pattern retains there. Rounds of trial swaps:
     blocks are paired at random, and each pair makes the one exchange of two channels that gains most, if any gains.

@@ -125,10 +125,18 @@ def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Patte
 def _tile(score: Tensor, groups: int, recipe: Recipe, pool: Tensor, keep: float, seed: int) -> Blocks:
     outs, ins = score.shape[:2]
     height, width = recipe.block
-    column = adjacent_blocks(ins, width).to(score.device)
+    row = torch.arange(outs, device=score.device)
     if recipe.grouping == "swap":
-        by_column = Blocks(torch.arange(outs, device=score.device), column).gather(score)
-        return Blocks(group_channels(by_column, height, groups, pool, keep, seed), column)
+        # outputs by what they want of single inputs, then inputs by what those rows want, then outputs again
+        single = Blocks(row, torch.arange(ins, device=score.device))
+        row = group_channels(single.gather(score), height, groups, pool, keep, seed)
+        column = single.column
+        if width > 1:
+            by_row = Blocks(row, single.column).gather(score).transpose(0, 1)
+            column = group_channels(by_row, width, 1, pool, keep, seed)
+            by_column = Blocks(single.row, column).gather(score)
+            row = group_channels(by_column, height, groups, pool, keep, seed)
+        return Blocks(row, column)
     per_group = adjacent_blocks(outs // groups, height)
     rows = torch.cat([per_group + group * (int(per_group[-1]) + 1) for group in range(groups)])
-    return Blocks(rows.to(score.device), column)
+    return Blocks(rows.to(score.device), adjacent_blocks(ins, width).to(score.device))

@@ -49,7 +49,19 @@ def test_blocks_share_masks_and_stay_in_their_group() -> None:
             members = (blocks.row == row).nonzero().flatten()
             assert len(masks[name][members].unique(dim=0)) == 1
             assert len((members // (len(given[name]) // GROUPS[name])).unique()) == 1
-        assert torch.equal(masks[name][:, 0::2], masks[name][:, 1::2])
+        for column in range(blocks.columns):
+            assert len(masks[name][:, blocks.column == column].unique(dim=1)[0]) == 1
+
+
+def test_inputs_that_are_wanted_alike_share_a_column() -> None:
+    # four kinds of input channels, shuffled; every output wants the same of a kind
+    kinds = torch.rand(8, 4, 9, generator=torch.Generator().manual_seed(0)) ** 4
+    kind_of = torch.arange(4).repeat_interleave(4)[torch.randperm(16, generator=torch.Generator().manual_seed(1))]
+    plan = plan_masks({"a": kinds[:, kind_of]}, {"a": 1}, Recipe(compression=4, block=(4, 4)))
+    column = plan.blocks["a"].column
+    assert sorted(torch.bincount(column).tolist()) == [4, 4, 4, 4]
+    for which in range(4):
+        assert len(kind_of[column == which].unique()) == 1
 
 
 def test_loud_layers_count_less_when_scores_are_normalized() -> None:
