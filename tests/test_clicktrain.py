@@ -91,9 +91,8 @@ def test_one_shot_is_as_small_as_asked_and_shares_within_blocks(
             outs = len(part)
             # channels with equal masks fill whole blocks: no more kinds of masks than blocks
             assert len(part.flatten(1).unique(dim=0)) <= -(-outs // block[0])
-            columns = part.transpose(0, 1).flatten(1)
-            for first in range(0, len(columns), block[1]):
-                assert len(columns[first : first + block[1]].unique(dim=0)) == 1
+            ins = part.shape[1]
+            assert len(part.transpose(0, 1).flatten(1).unique(dim=0)) <= -(-ins // block[1])
         per_kernel = mask.sum(2).unique().tolist()
         whole = mask.shape[2]
         assert set(per_kernel) <= ({0, 4} if compression >= 2.25 and whole == 9 else {0, whole})
