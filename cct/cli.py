@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 import cct
+from cct import processes
 from cct.commands.bench import bench
 from cct.commands.completion import completion
 from cct.commands.compress import compress
@@ -55,16 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         completed = os.environ.get("_CCT_COMPLETE") and not done.code  # then click answers a shell, no command runs
         code = 0 if completed else 2
         if not _by_click(done):
-            click.echo(f"Error: code that is not cct's called {first_line(done)}: take that out", err=True)
+            _say(f"Error: code that is not cct's called {first_line(done)}: take that out")
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted", err=True)
+        _say("Interrupted")
         code = 130
     except Exception as error:
-        if "--debug" in given:
-            click.echo(traceback.format_exc(), err=True)
-        click.echo(f"Error: {_line(error)}", err=True)
+        trace = f"{traceback.format_exc()}\n" if "--debug" in given else ""
+        _say(f"{trace}Error: {_line(error)}")
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    processes.leave(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    """Say why the run ends; of several processes, one does."""
+    if processes.speaks():
+        click.echo(text, err=True)
 
 
 def _by_click(done: SystemExit) -> bool:
@@ -79,7 +85,7 @@ def _show_once() -> Callable[..., None]:
 
     def show(warning: Warning | str, *_: Any, **__: Any) -> None:
         line = message(" ".join(str(warning).split()))
-        if line not in shown:
+        if line not in shown and processes.is_main():
             click.echo(f"Warning: {line}", err=True)
         shown.add(line)
 
