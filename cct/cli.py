@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), processes.undisturbed_end():
             warnings.showwarning = _show_once()
             code = cli.main(args=given, prog_name="cct", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -106,6 +106,8 @@ def _line(error: Exception) -> str:
         return "out of memory: smaller images (--size) or, in training, a smaller --batch-size need less"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"{error.filename or 'what was to be written'} has no place: the disk is full"
+    if processes.count() > 1 and ("closed by peer" in str(error) or "reset by peer" in str(error)):
+        return "another process of this run has ended without a word: was it killed, or out of memory?"
     return (
         f"{type(error).__name__}: {first_line(error)} (a bug in cct; `cct --debug ...` shows where: please report it)"
     )

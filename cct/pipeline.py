@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from cct import processes, validate
-from cct.baseline import baseline_accuracy, check_training
+from cct.baseline import baseline_accuracy, check_gradients, check_training
 from cct.bench import machine
 from cct.checkpoint import load_model, save_checkpoint
 from cct.choice import Choice, read_choice, write_choice
@@ -103,6 +103,8 @@ def compress(
         baseline = processes.from_main(lambda: baseline_accuracy(loaded.module, images, loaded.classes))
         if followed.epochs:
             check_training(loaded.module, images)
+            if processes.count() > 1:
+                check_gradients(loaded.module, images)
 
         example, choice = images.example(), None
         if keep_faster:

@@ -119,6 +119,16 @@ def _first() -> bool:
         return True
 
 
+@contextmanager
+def undisturbed_end() -> Iterator[None]:
+    """However the context ends, one of several processes hears no more signals after it: it is about to leave."""
+    try:
+        yield
+    finally:
+        if count() > 1:
+            _ignore_signals()
+
+
 def leave(code: int) -> NoReturn:
     """Exit; one of several at once, since after an error the way out of torch may wait for the others."""
     if count() > 1 and code:
@@ -129,6 +139,10 @@ def leave(code: int) -> NoReturn:
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)  # the launcher sends another on top of the terminal's
+    _ignore_signals()  # the launcher may send another, on top of the terminal's
     raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -53,7 +53,7 @@ class Recipe:
         momentum: of SGD, 0 up to but not including 1.
         nesterov: whether the momentum is Nesterov's.
         weight_decay: of SGD, on all parameters.
-        batch_size: images per step, whatever computes them: the processes of a distributed training share them.
+        batch_size: images per step; several processes share them.
         accumulate: parts in which a process computes its share of a step, one after another; more need less memory.
         mixed_precision: type in which the training computes where it may, "no" (float32) or "bf16".
         seed: of the order of images, crops, flips, and grouping.
