@@ -1,0 +1,216 @@
+#include "driver.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "../fault.h"
+#include "fatbin.h"
+
+namespace cct::cuda {
+namespace {
+
+// Of cuda.h, which no machine without nvcc has.
+using Result = int;
+using Pointer = unsigned long long;  // CUdeviceptr
+using Handle = void*;                // CUcontext, CUmodule, CUfunction, CUstream
+constexpr Result kNoImage = 209;     // CUDA_ERROR_NO_BINARY_FOR_GPU
+constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kSharedBytes = 97;  // CU_DEVICE_ATTRIBUTE_...
+constexpr int kMostDynamicShared = 8, kSharedCarveout = 9;                         // CU_FUNC_ATTRIBUTE_...
+constexpr int kDeviceOfPointer = 9;                                                // CU_POINTER_ATTRIBUTE_...
+constexpr int kMostGrid = 65535;                                                   // of y and z
+
+// ---------------------------------------------------------------- the driver
+
+struct Driver {
+  Result (*cuInit)(unsigned flags);
+  Result (*cuDriverGetVersion)(int* version);
+  Result (*cuGetErrorName)(Result error, const char** name);
+  Result (*cuGetErrorString)(Result error, const char** text);
+  Result (*cuDeviceGet)(int* device, int ordinal);
+  Result (*cuDeviceGetAttribute)(int* value, int attribute, int device);
+  Result (*cuDevicePrimaryCtxRetain)(Handle* context, int device);
+  Result (*cuPointerGetAttribute)(void* value, int attribute, Pointer pointer);
+  Result (*cuCtxGetCurrent)(Handle* context);
+  Result (*cuCtxGetDevice)(int* device);
+  Result (*cuCtxPushCurrent)(Handle context);
+  Result (*cuCtxPopCurrent)(Handle* context);
+  Result (*cuModuleLoadData)(Handle* module, const void* image);
+  Result (*cuModuleGetFunction)(Handle* function, Handle module, const char* name);
+  Result (*cuFuncSetAttribute)(Handle function, int attribute, int value);
+  Result (*cuMemcpyHtoD)(Pointer to, const void* from, size_t bytes);
+  Result (*cuStreamSynchronize)(Handle stream);
+  Result (*cuLaunchKernel)(Handle function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                           unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                           Handle stream, void** parameters, void** extra);
+};
+
+template <class Signature>
+void find(void* library, Signature*& function, const char* name) {
+  function = reinterpret_cast<Signature*>(dlsym(library, name));
+  if (!function) fail("the NVIDIA driver has no ", name, ": it is too old for cct");
+}
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+Driver load() {
+  const Fatbin& ours = fatbin();  // nothing to load a driver for otherwise
+  const char* named = std::getenv("CCT_LIBCUDA");
+  const char* file = named && *named ? named : "libcuda.so.1";
+  void* library = dlopen(file, RTLD_NOW | RTLD_LOCAL);  // never closed
+  if (!library) fail("CUDA needs the NVIDIA driver, which is not there: ", dlerror());
+  Driver driver;
+  // Some names of cuda.h are macros for the second version of a function.
+  find(library, driver.cuInit, "cuInit");
+  find(library, driver.cuDriverGetVersion, "cuDriverGetVersion");
+  find(library, driver.cuGetErrorName, "cuGetErrorName");
+  find(library, driver.cuGetErrorString, "cuGetErrorString");
+  find(library, driver.cuDeviceGet, "cuDeviceGet");
+  find(library, driver.cuDeviceGetAttribute, "cuDeviceGetAttribute");
+  find(library, driver.cuDevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain");
+  find(library, driver.cuPointerGetAttribute, "cuPointerGetAttribute");
+  find(library, driver.cuCtxGetCurrent, "cuCtxGetCurrent");
+  find(library, driver.cuCtxGetDevice, "cuCtxGetDevice");
+  find(library, driver.cuCtxPushCurrent, "cuCtxPushCurrent_v2");
+  find(library, driver.cuCtxPopCurrent, "cuCtxPopCurrent_v2");
+  find(library, driver.cuModuleLoadData, "cuModuleLoadData");
+  find(library, driver.cuModuleGetFunction, "cuModuleGetFunction");
+  find(library, driver.cuFuncSetAttribute, "cuFuncSetAttribute");
+  find(library, driver.cuMemcpyHtoD, "cuMemcpyHtoD_v2");
+  find(library, driver.cuStreamSynchronize, "cuStreamSynchronize");
+  find(library, driver.cuLaunchKernel, "cuLaunchKernel");
+
+  // A driver runs what the nvcc of its own major version made, of any minor one, and of all before.
+  int version = 0;
+  driver.cuDriverGetVersion(&version);
+  if (version < ours.nvcc_major * 1000) {
+    fail("the NVIDIA driver is too old: it has CUDA ", version_text(version),
+         ", and this library was built by nvcc ", ours.nvcc_major, ".", ours.nvcc_minor,
+         ", which needs CUDA ", ours.nvcc_major, ".0 or newer");
+  }
+  return driver;
+}
+
+const Driver& driver() {
+  static const Driver driver = load();  // after a Fault the next call tries again
+  return driver;
+}
+
+void check(Result result, const char* what) {
+  if (!result) return;
+  const char *name = nullptr, *text = nullptr;
+  driver().cuGetErrorName(result, &name);
+  driver().cuGetErrorString(result, &text);
+  fail(what, ": ", name ? name : "CUDA error", " (", result, "): ", text ? text : "unknown to this driver");
+}
+
+// ---------------------------------------------------------------- contexts
+
+// Makes a context current in this thread, if it is not: ONNX Runtime may run a node in a thread that has
+// none.
+class Current {
+ public:
+  explicit Current(Handle context) {
+    Handle current = nullptr;
+    check(driver().cuCtxGetCurrent(&current), "cuCtxGetCurrent");
+    pushed_ = current != context;
+    if (pushed_) check(driver().cuCtxPushCurrent(context), "cuCtxPushCurrent");
+  }
+  ~Current() {
+    Handle popped = nullptr;
+    if (pushed_) driver().cuCtxPopCurrent(&popped);
+  }
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+
+ private:
+  bool pushed_;
+};
+
+Handle current_or_primary(const void* memory) {
+  check(driver().cuInit(0), "cuInit");
+  Handle context = nullptr;
+  check(driver().cuCtxGetCurrent(&context), "cuCtxGetCurrent");
+  if (context) return context;
+  int ordinal = 0, device = 0;
+  check(driver().cuPointerGetAttribute(&ordinal, kDeviceOfPointer, reinterpret_cast<Pointer>(memory)),
+        "cuPointerGetAttribute");
+  check(driver().cuDeviceGet(&device, ordinal), "cuDeviceGet");
+  check(driver().cuDevicePrimaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain");
+  return context;
+}
+
+}  // namespace
+
+const Context& Context::of(const void* memory) {
+  Handle handle = current_or_primary(memory);
+  // Never destroyed: at the end of the process the driver may be gone before.
+  static auto& contexts = *new std::map<Handle, std::unique_ptr<Context>>;
+  static std::mutex& mutex = *new std::mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto& context = contexts[handle];
+  if (!context) context.reset(new Context(handle));
+  return *context;
+}
+
+Context::Context(void* handle) : handle_(handle) {
+  const Current current(handle_);
+  int device = 0;
+  check(driver().cuCtxGetDevice(&device), "cuCtxGetDevice");
+  const auto attribute = [&](int which) {
+    int value = 0;
+    check(driver().cuDeviceGetAttribute(&value, which, device), "cuDeviceGetAttribute");
+    return value;
+  };
+  device_ = {attribute(kMajor), attribute(kMinor), attribute(kMultiprocessors), attribute(kSharedBytes)};
+  const Result result = driver().cuModuleLoadData(&module_, fatbin().data);
+  if (result == kNoImage) {
+    fail("this GPU has compute capability ", device_.major, ".", device_.minor,
+         ", and this library has kernels for ", fatbin().architectures, " only");
+  }
+  check(result, "cuModuleLoadData");
+}
+
+Function Context::function(const char* name, int shared_bytes) const {
+  if (shared_bytes > device_.shared_bytes) {
+    fail("the kernel ", name, " needs ", shared_bytes, " bytes of shared memory, this GPU has ",
+         device_.shared_bytes);
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Function& function = functions_[name];
+  if (function) return function;
+  const Current current(handle_);
+  Function found = nullptr;
+  check(driver().cuModuleGetFunction(&found, module_, name), name);
+  if (shared_bytes) {
+    check(driver().cuFuncSetAttribute(found, kMostDynamicShared, shared_bytes), name);
+    // As much of the memory that is shared with the cache, so that several blocks fit.
+    check(driver().cuFuncSetAttribute(found, kSharedCarveout, 100), name);
+  }
+  return function = found;
+}
+
+void Context::upload(void* to, const void* from, size_t bytes) const {
+  const Current current(handle_);
+  check(driver().cuMemcpyHtoD(reinterpret_cast<Pointer>(to), from, bytes), "cuMemcpyHtoD");
+  // From pageable memory the copy may return before the last bytes are there.
+  check(driver().cuStreamSynchronize(nullptr), "cuStreamSynchronize");
+}
+
+void Context::launch(Function function, const Grid& grid, int threads, int shared_bytes, Stream stream,
+                     const void* arguments) const {
+  if (grid.x > INT32_MAX || grid.y > kMostGrid || grid.z > kMostGrid) {
+    fail("a grid of ", grid.x, " x ", grid.y, " x ", grid.z, " blocks is more than CUDA allows");
+  }
+  const Current current(handle_);
+  void* parameters[] = {const_cast<void*>(arguments)};
+  const auto size = [](int64_t blocks) { return static_cast<unsigned>(blocks); };
+  check(driver().cuLaunchKernel(function, size(grid.x), size(grid.y), size(grid.z), threads, 1, 1,
+                                shared_bytes, stream, parameters, nullptr),
+        "cuLaunchKernel");
+}
+
+}  // namespace cct::cuda
