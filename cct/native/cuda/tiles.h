@@ -1,0 +1,72 @@
+// The sizes that the tensor core kernels are compiled for. The host chooses by this table, and each kernel is
+// made from its row of it.
+#pragma once
+
+#include "launch.h"
+
+namespace cct::cuda {
+
+// A tile is the part of Y that a block of threads computes: pixels x output channels, cut into one rectangle
+// for each of its warps.
+struct Tile {
+  const char* kernel;  // its name in the module
+  bool halo;           // else gather
+  int rows, columns;   // output pixels; gather has one row: consecutive pixels of all images
+  int out_channels;    // BN
+  int warp_pixels, warp_channels;
+  int stages;  // slabs that are in shared memory at a time
+
+  constexpr int pixels() const { return rows * columns; }
+  constexpr int warps() const { return pixels() / warp_pixels * (out_channels / warp_channels); }
+
+  // Weights of a slab.
+  constexpr int weight_bytes() const { return out_channels * kSlab * 2; }
+
+  // halo: a slab's pixels, with those around the tile that its taps read. Loads are of 8 pixels, and so a
+  // row starts 8 before the tile and ends 8 after it.
+  constexpr int halo_rows() const { return rows + 2; }
+  constexpr int halo_columns() const { return columns + 16; }
+
+  // Pixels of a slab: one of halo's two forms, or the products' operand of gather.
+  constexpr int pixel_bytes() const {
+    return halo ? halo_rows() * halo_columns() * kChunk * 2 : pixels() * kSlab * 2;
+  }
+
+  // Everything but the tables. halo has two buffers of transposed pixels beside the stages.
+  constexpr int pipeline_bytes() const {
+    return stages * (pixel_bytes() + weight_bytes()) + (halo ? 2 * pixel_bytes() : 0);
+  }
+
+  // A row of the tables for each slab. halo: 4 offsets of taps, 8 of channels; gather: 4 x (offset, tap).
+  constexpr int table_bytes() const { return halo ? 48 : 32; }
+
+  // The sums pass through shared memory in this many rounds, in the memory of the pipeline.
+  constexpr int rounds() const { return pixels() * out_channels > 8192 ? 2 : 1; }
+  constexpr int sums_pitch() const { return pixels() + 4; }  // floats of an output channel
+  constexpr int sums_bytes() const { return out_channels / rounds() * sums_pitch() * 4; }
+
+  // Dynamic shared memory of a launch whose parts have at most `slabs` slabs each: ceil(max_slabs / parts).
+  constexpr int shared_bytes(int slabs) const { return pipeline_bytes() + slabs * table_bytes(); }
+};
+
+enum TileNumber { kHalo8x32x64, kHalo16x16x64, kHalo8x16x128, kGather128x128, kGather128x64, kGather64x64 };
+
+constexpr Tile kTiles[] = {
+    {"cct_halo_8x32x64", true, 8, 32, 64, 64, 64, 3},
+    {"cct_halo_16x16x64", true, 16, 16, 64, 64, 64, 3},
+    {"cct_halo_8x16x128", true, 8, 16, 128, 64, 64, 3},
+    {"cct_gather_128x128", false, 1, 128, 128, 64, 64, 3},
+    {"cct_gather_128x64", false, 1, 128, 64, 64, 32, 4},
+    {"cct_gather_64x64", false, 1, 64, 64, 32, 32, 4},
+};
+constexpr int kTileCount = sizeof kTiles / sizeof *kTiles;
+
+constexpr bool tiles_fit() {
+  for (const Tile& tile : kTiles) {
+    if (tile.warps() * 32 != kThreads || tile.sums_bytes() > tile.pipeline_bytes()) return false;
+  }
+  return true;
+}
+static_assert(tiles_fit(), "a block of every kernel has kThreads threads");
+
+}  // namespace cct::cuda
