@@ -266,11 +266,11 @@ def of_pairs(plain: Compute, function: Callable[..., Array]) -> Compute:
 
 # Each with the modifiers that it is right for.
 ARITHMETIC: dict[str, tuple[Compute, str]] = {
-    "add": (of_pairs(elementwise(np.add), np.add), "rn"),
-    "sub": (of_pairs(elementwise(np.subtract), np.subtract), "rn"),
-    "mul": (of_pairs(multiply, np.multiply), "lo hi wide rn"),
+    "add": (of_pairs(elementwise(np.add), np.add), "rn f16x2"),
+    "sub": (of_pairs(elementwise(np.subtract), np.subtract), "rn f16x2"),
+    "mul": (of_pairs(multiply, np.multiply), "lo hi wide rn f16x2"),
     "mad": (multiply_add, "lo hi wide"),
-    "fma": (of_pairs(elementwise(fused_multiply_add), fused_multiply_add), "rn"),
+    "fma": (of_pairs(elementwise(fused_multiply_add), fused_multiply_add), "rn f16x2"),
     "div": (divide, "rn full approx"),
     "rem": (divide, ""),
     "min": (extreme(np.fmin, np.minimum), "NaN"),

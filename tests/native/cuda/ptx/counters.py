@@ -15,6 +15,7 @@ from native.cuda.ptx.registers import Array
 WARP = 32
 BANKS = 32
 SECTOR = 32
+PHASE = 1 << 20  # more words than a block has
 
 
 @dataclass
@@ -58,12 +59,11 @@ class Counters:
 
     def count_shared(self, kind: str, lanes: Array, addresses: Array, size: int) -> None:
         """An access of these lanes; addresses count from the start of their block's shared memory."""
-        lanes_of_phase = min(WARP, 4 * BANKS // size)
+        phase = lanes // min(WARP, 4 * BANKS // size)
         words = addresses[:, None] // 4 + np.arange(max(1, size // 4))
-        phase = np.broadcast_to((lanes // lanes_of_phase)[:, None], words.shape)
-        distinct = np.unique(np.stack([phase.ravel(), words.ravel()]), axis=1)
-        phases, number = np.unique(distinct[0], return_inverse=True)
-        of_bank = np.bincount(number * BANKS + distinct[1] % BANKS, minlength=len(phases) * BANKS)
+        distinct = np.unique(phase[:, None] * PHASE + words)  # a word that several lanes want is fetched once
+        phases, number = np.unique(distinct // PHASE, return_inverse=True)
+        of_bank = np.bincount(number * BANKS + distinct % BANKS, minlength=len(phases) * BANKS)
         traffic = self.shared[kind]
         traffic.requests += len(phases)
         traffic.moved += int(of_bank.reshape(-1, BANKS).max(1).sum())
@@ -74,5 +74,5 @@ class Counters:
         warps = lanes // WARP
         traffic = self.global_[kind, buffer]
         traffic.requests += len(np.unique(warps))
-        traffic.moved += np.unique(np.stack([warps, addresses // SECTOR]), axis=1).shape[1]
+        traffic.moved += len(np.unique(warps << 48 | addresses // SECTOR))
         traffic.bytes += len(lanes) * size

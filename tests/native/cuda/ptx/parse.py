@@ -142,13 +142,13 @@ def _take_in(function: Function, statement: str) -> None:
 
 def _instruction(text: str) -> Instruction:
     guard = GUARD.match(text)
-    name, _, arguments = (guard[3] if guard else text).replace("\t", " ").partition(" ")
+    name, *arguments = (guard[3] if guard else text).split(None, 1)
     opcode, *parts = name.split(".")
     return Instruction(
         " ".join(text.split()),
         opcode,
         tuple(parts),
-        tuple(split(arguments)),
+        tuple(split("".join(arguments))),
         guard[2] if guard else "",
         bool(guard and guard[1]),
     )
