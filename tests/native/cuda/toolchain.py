@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "cct" / "native" / "cuda" / "pattern_conv.cu"
 FOLDER = ROOT / "build" / "cuda-toolchain"
+OUTPUTS = ROOT / "build" / "cuda-kernels"
 
 # Of one release: newer PTX than the oldest driver we support can translate would be of no use.
 COMPILER = tuple(
     f"{package}==13.0.*"
     for package in ("nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-runtime", "nvidia-cuda-cccl")
 )
-DISASSEMBLER = ("nvidia-cuda-cuobjdump",)  # any release reads older files
+DISASSEMBLER = ("nvidia-cuda-nvdisasm",)  # any release reads older files
 
 
 class NoToolchain(Exception):
@@ -34,10 +37,10 @@ def nvcc(folder: Path = FOLDER) -> list[str]:
     return [str(home / "bin" / "nvcc"), f"-L{home / 'lib'}"]  # it looks for libraries in lib64, where pip's are not
 
 
-def cuobjdump(folder: Path = FOLDER) -> list[str]:
-    """Command line of cuobjdump: that of the PATH, else one installed into `folder`."""
-    found = shutil.which("cuobjdump")
-    return [found or str(installed(folder / "cuobjdump", DISASSEMBLER) / "bin" / "cuobjdump")]
+def nvdisasm(folder: Path = FOLDER) -> list[str]:
+    """Command line of nvdisasm: that of the PATH, else one installed into `folder`."""
+    found = shutil.which("nvdisasm")
+    return [found or str(installed(folder / "nvdisasm", DISASSEMBLER) / "bin" / "nvdisasm")]
 
 
 def installed(place: Path, requirements: Sequence[str]) -> Path:
@@ -58,16 +61,38 @@ def installed(place: Path, requirements: Sequence[str]) -> Path:
     return home
 
 
-def compiled(source: Path, output: Path, *options: str) -> str:
-    """Compiles CUDA source as the library's build does; what the compiler printed.
+@dataclass(frozen=True)
+class Compiled:
+    """What nvcc made of the kernels.
+
+    Attributes:
+        path: PTX or a cubin.
+        log: what ptxas says of each kernel.
+    """
+
+    path: Path
+    log: str
+
+
+def compile_kernels(architecture: str, source: Path = SOURCE) -> Compiled:
+    """PTX (for compute_80) or a cubin (for sm_80) of the kernels; kept until a source or the compiler changes.
 
     Raises:
         NoToolchain: there is no compiler.
         RuntimeError: the source does not compile; with what the compiler said.
     """
-    done = subprocess.run(
-        [*nvcc(), "-O3", "-std=c++17", *options, str(source), "-o", str(output)], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
-    return done.stdout + done.stderr
+    options = ["--ptx"] if architecture.startswith("compute") else ["--cubin", "--ptxas-options=-v"]
+    command = [*nvcc(), "-O3", "-std=c++17", f"-arch={architecture}", *options]
+    version = subprocess.run([*nvcc(), "--version"], capture_output=True, check=True).stdout
+    key = hashlib.sha256(version + "\0".join(command).encode())
+    for file in sorted(source.parent.glob("*.*")):
+        if file.suffix in (".h", ".cu"):
+            key.update(file.name.encode() + file.read_bytes())
+    OUTPUTS.mkdir(parents=True, exist_ok=True)
+    path, log = (OUTPUTS / f"{key.hexdigest()[:16]}-{architecture}.{kind}" for kind in ("out", "log"))
+    if not log.exists():
+        done = subprocess.run([*command, str(source), "-o", str(path)], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+        log.write_text(done.stdout + done.stderr)  # last: a run that is cut short leaves none
+    return Compiled(path, log.read_text())
