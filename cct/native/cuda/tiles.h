@@ -4,6 +4,12 @@
 
 #include "launch.h"
 
+#ifdef __CUDACC__
+#define CCT_BOTH __host__ __device__
+#else
+#define CCT_BOTH
+#endif
+
 namespace cct::cuda {
 
 // A tile is the part of Y that a block of threads computes: pixels x output channels, cut into one rectangle
@@ -16,37 +22,37 @@ struct Tile {
   int warp_pixels, warp_channels;
   int stages;  // slabs that are in shared memory at a time
 
-  constexpr int pixels() const { return rows * columns; }
-  constexpr int warps() const { return pixels() / warp_pixels * (out_channels / warp_channels); }
+  CCT_BOTH constexpr int pixels() const { return rows * columns; }
+  CCT_BOTH constexpr int warps() const { return pixels() / warp_pixels * (out_channels / warp_channels); }
 
   // Weights of a slab.
-  constexpr int weight_bytes() const { return out_channels * kSlab * 2; }
+  CCT_BOTH constexpr int weight_bytes() const { return out_channels * kSlab * 2; }
 
   // halo: a slab's pixels, with those around the tile that its taps read. Loads are of 8 pixels, and so a
   // row starts 8 before the tile and ends 8 after it.
-  constexpr int halo_rows() const { return rows + 2; }
-  constexpr int halo_columns() const { return columns + 16; }
+  CCT_BOTH constexpr int halo_rows() const { return rows + 2; }
+  CCT_BOTH constexpr int halo_columns() const { return columns + 16; }
 
   // Pixels of a slab: one of halo's two forms, or the products' operand of gather.
-  constexpr int pixel_bytes() const {
+  CCT_BOTH constexpr int pixel_bytes() const {
     return halo ? halo_rows() * halo_columns() * kChunk * 2 : pixels() * kSlab * 2;
   }
 
   // Everything but the tables. halo has two buffers of transposed pixels beside the stages.
-  constexpr int pipeline_bytes() const {
+  CCT_BOTH constexpr int pipeline_bytes() const {
     return stages * (pixel_bytes() + weight_bytes()) + (halo ? 2 * pixel_bytes() : 0);
   }
 
   // A row of the tables for each slab. halo: 4 offsets of taps, 8 of channels; gather: 4 x (offset, tap).
-  constexpr int table_bytes() const { return halo ? 48 : 32; }
+  CCT_BOTH constexpr int table_bytes() const { return halo ? 48 : 32; }
 
   // The sums pass through shared memory in this many rounds, in the memory of the pipeline.
-  constexpr int rounds() const { return pixels() * out_channels > 8192 ? 2 : 1; }
-  constexpr int sums_pitch() const { return pixels() + 4; }  // floats of an output channel
-  constexpr int sums_bytes() const { return out_channels / rounds() * sums_pitch() * 4; }
+  CCT_BOTH constexpr int rounds() const { return pixels() * out_channels > 8192 ? 2 : 1; }
+  CCT_BOTH constexpr int sums_pitch() const { return pixels() + 4; }  // floats of an output channel
+  CCT_BOTH constexpr int sums_bytes() const { return out_channels / rounds() * sums_pitch() * 4; }
 
   // Dynamic shared memory of a launch whose parts have at most `slabs` slabs each: ceil(max_slabs / parts).
-  constexpr int shared_bytes(int slabs) const { return pipeline_bytes() + slabs * table_bytes(); }
+  CCT_BOTH constexpr int shared_bytes(int slabs) const { return pipeline_bytes() + slabs * table_bytes(); }
 };
 
 enum TileNumber { kHalo8x32x64, kHalo16x16x64, kHalo8x16x128, kGather128x128, kGather128x64, kGather64x64 };
@@ -70,3 +76,5 @@ constexpr bool tiles_fit() {
 static_assert(tiles_fit(), "a block of every kernel has kThreads threads");
 
 }  // namespace cct::cuda
+
+#undef CCT_BOTH

@@ -1,0 +1,112 @@
+"""What cct/native/cuda/launch.h and tiles.h say, for Python; test_emulator.py compares the two."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[3] / "cct" / "native" / "cuda"
+THREADS = 128
+CHUNK = 8
+SLAB_STEPS = 4
+QUAD = 4
+
+POINTER, INT, FLOAT, LONG = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float, ctypes.c_int64
+
+
+class Slabs(ctypes.Structure):
+    """The weights for one BN."""
+
+    _fields_ = (
+        *((name, POINTER) for name in ("weights", "steps", "counts", "taps")),
+        *((name, INT) for name in ("tap_count", "max_slabs", "out_tiles")),
+    )
+
+
+class Ending(ctypes.Structure):
+    """What follows the sum."""
+
+    _fields_ = (
+        *((name, POINTER) for name in ("bias", "outputs", "residual", "y", "partials")),
+        ("partials_pitch", LONG),
+        *((name, INT) for name in ("out_channels", "out_plane")),
+        *((name, FLOAT) for name in ("clip_min", "clip_max")),
+    )
+
+
+class HaloArguments(ctypes.Structure):
+    _fields_ = (
+        ("slabs", Slabs),
+        ("ending", Ending),
+        *((name, POINTER) for name in ("x", "inputs")),
+        *((name, INT) for name in ("images", "channels", "height", "width", "row_tiles", "column_tiles")),
+    )
+
+
+class GatherArguments(ctypes.Structure):
+    _fields_ = (
+        ("slabs", Slabs),
+        ("ending", Ending),
+        ("chunks", POINTER),
+        *((name, INT) for name in ("chunk_count", "images", "height", "width", "out_width")),
+        ("stride", INT * 2),
+    )
+
+
+class ChunksArguments(ctypes.Structure):
+    _fields_ = (
+        *((name, POINTER) for name in ("x", "inputs", "chunks")),
+        *((name, INT) for name in ("images", "channels", "chunk_count", "plane")),
+    )
+
+
+class FinishArguments(ctypes.Structure):
+    _fields_ = (("ending", Ending), ("images", INT), ("parts", INT))
+
+
+class PlainArguments(ctypes.Structure):
+    _fields_ = (
+        *((name, POINTER) for name in ("x", "residual", "y", "taps", "first", "outputs", "bias")),
+        *((name, INT) for name in ("images", "channels", "height", "width")),
+        *((name, INT) for name in ("out_channels", "out_height", "out_width")),
+        ("stride", INT * 2),
+        *((name, FLOAT) for name in ("clip_min", "clip_max")),
+    )
+
+
+ARGUMENTS = (HaloArguments, GatherArguments, ChunksArguments, FinishArguments, PlainArguments)  # cct_size_of's order
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A row of kTiles."""
+
+    kernel: str
+    halo: bool
+    rows: int
+    columns: int
+    out_channels: int
+    warp_pixels: int
+    warp_channels: int
+    stages: int
+
+    @property
+    def pixels(self) -> int:
+        return self.rows * self.columns
+
+    def shared_bytes(self, slabs: int) -> int:
+        """Of a launch whose parts have at most that many slabs."""
+        pixels = (self.rows + 2) * (self.columns + 16) * 16 if self.halo else self.pixels * 64
+        pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.halo else 0)
+        return pipeline + slabs * (48 if self.halo else 32)
+
+
+def _tiles() -> dict[str, Tile]:
+    source = (FOLDER / "tiles.h").read_text()
+    found = re.findall(r'\{"(\w+)", (true|false), ([\d, ]+)\}', source)
+    return {name: Tile(name, halo == "true", *map(int, sizes.split(","))) for name, halo, sizes in found}
+
+
+TILES = _tiles()
