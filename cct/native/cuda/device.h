@@ -52,6 +52,17 @@ CCT_DEVICE void store_shared(uint32_t to, T value) {
   *reinterpret_cast<T*>(shared_memory + to) = value;
 }
 
+// The value, of which the compiler forgets how it came about, so that it does not compute it again in a loop.
+template <class T>
+CCT_DEVICE T kept(T value) {
+  if constexpr (sizeof value == 8) {
+    asm("" : "+l"(value));
+  } else {
+    asm("" : "+r"(value));
+  }
+  return value;
+}
+
 CCT_DEVICE float widen(uint16_t half) {
   float value;
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));

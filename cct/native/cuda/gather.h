@@ -54,7 +54,7 @@ CCT_DEVICE void gather(const GatherArguments& arguments) {
   const uint32_t to = place_of_thread();
   const uint16_t* weights = part.weights + thread * 8;
   uint32_t step_of_load = kEnd + thread % kSlabSteps * 8;
-  const uint32_t table_end = kEnd + part.count * tile.table_bytes();
+  const uint32_t table_end = kEnd + tile.table_bytes(part.count);
   uint32_t stage_to_load = 0;
   const auto load = [&] {
     if (step_of_load < table_end) {
@@ -64,10 +64,10 @@ CCT_DEVICE void gather(const GatherArguments& arguments) {
                    arguments.chunks + static_cast<int64_t>(from[i] + step.x) * kChunk,
                    inside[i] >> step.y & 1);
       }
-      load_weights<kTile>(stage_to_load + to + tile.pixel_bytes(), weights);
+      load_weights<kTile>(stage_to_load + to + tile.pixel_bytes(), weights, true);
     }
     commit_copies();
-    step_of_load += tile.table_bytes();
+    step_of_load += tile.table_bytes(1);
     weights += tile.out_channels * kSlab;
     stage_to_load = stage_to_load == kEnd - kStage ? 0 : stage_to_load + kStage;
   };

@@ -37,9 +37,9 @@ CCT_DEVICE uint32_t place_of_thread() {
 // Copies this thread's share of the weights of a slab: `to` is its place, `from` the slab's weights + 8 *
 // thread.
 template <int kTile>
-CCT_DEVICE void load_weights(uint32_t to, const uint16_t* from) {
+CCT_DEVICE void load_weights(uint32_t to, const uint16_t* from, bool inside) {
   CCT_UNROLL for (int i = 0; i < kTiles[kTile].out_channels / kRows; ++i) {
-    copy_async(to + i * kRows * 64, from + i * kThreads * 8, true);
+    copy_async(to + i * kRows * 64, from + i * kThreads * 8, inside);
   }
 }
 

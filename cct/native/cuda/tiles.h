@@ -28,23 +28,25 @@ struct Tile {
   // Weights of a slab.
   CCT_BOTH constexpr int weight_bytes() const { return out_channels * kSlab * 2; }
 
-  // halo: a slab's pixels, with those around the tile that its taps read. Loads are of 8 pixels, and so a
-  // row starts 8 before the tile and ends 8 after it.
+  // halo copies groups of 8 pixels, and so a row starts 8 before the tile and ends 8 after it. Groups are
+  // filled up to what all threads copy at a time, and all warps transpose.
   CCT_BOTH constexpr int halo_rows() const { return rows + 2; }
   CCT_BOTH constexpr int halo_columns() const { return columns + 16; }
+  CCT_BOTH constexpr int halo_groups() const { return (halo_rows() * halo_columns() / 8 + 15) / 16 * 16; }
 
-  // Pixels of a slab: one of halo's two forms, or the products' operand of gather.
+  // Pixels of a slab.
   CCT_BOTH constexpr int pixel_bytes() const {
-    return halo ? halo_rows() * halo_columns() * kChunk * 2 : pixels() * kSlab * 2;
+    return halo ? halo_groups() * 8 * kChunk * 2 : pixels() * kSlab * 2;
   }
 
-  // Everything but the tables. halo has two buffers of transposed pixels beside the stages.
+  // Everything but the table. halo has two buffers of transposed pixels beside the stages.
   CCT_BOTH constexpr int pipeline_bytes() const {
     return stages * (pixel_bytes() + weight_bytes()) + (halo ? 2 * pixel_bytes() : 0);
   }
 
-  // A row of the tables for each slab. halo: 4 offsets of taps, 8 of channels; gather: 4 x (offset, tap).
-  CCT_BOTH constexpr int table_bytes() const { return halo ? 48 : 32; }
+  // A row of the table for each slab; halo has one more. halo: 4 distances of taps, 8 of channels; gather: 4
+  // x (distance, tap).
+  CCT_BOTH constexpr int table_bytes(int slabs) const { return halo ? (slabs + 1) * 48 : slabs * 32; }
 
   // The sums pass through shared memory in this many rounds, in the memory of the pipeline.
   CCT_BOTH constexpr int rounds() const { return pixels() * out_channels > 8192 ? 2 : 1; }
@@ -52,7 +54,7 @@ struct Tile {
   CCT_BOTH constexpr int sums_bytes() const { return out_channels / rounds() * sums_pitch() * 4; }
 
   // Dynamic shared memory of a launch whose parts have at most `slabs` slabs each: ceil(max_slabs / parts).
-  CCT_BOTH constexpr int shared_bytes(int slabs) const { return pipeline_bytes() + slabs * table_bytes(); }
+  CCT_BOTH constexpr int shared_bytes(int slabs) const { return pipeline_bytes() + table_bytes(slabs); }
 };
 
 enum TileNumber { kHalo8x32x64, kHalo16x16x64, kHalo8x16x128, kGather128x128, kGather128x64, kGather64x64 };

@@ -224,6 +224,18 @@ def _specs() -> list[Spec]:
             Spec(kernel, (1, 8, 11, 11), 16, geometry=Geometry((1, 1), (2, 2, 2, 2), (2, 2))),
             Spec(kernel, (1, 16, 8, 8), bn * 2, block=(32, 8), act="clip", keep=0.4),
         ]
+    for kernel in ("cct_halo_8x32x64", "cct_halo_16x16x64", "cct_halo_8x16x128"):
+        bn = TILES[kernel].out_channels
+        every += [
+            Spec(kernel, (1, 16, 8, 16), 32, act="relu"),
+            Spec(kernel, (1, 8, 3, 8), 8, block=(8, 8)),
+            Spec(kernel, (2, 24, 17, 40), 40, residual=True, act="clip"),
+            Spec(kernel, (1, 20, 9, 24), bn + 8, block=(4, 1), keep=0.3, act="relu"),
+            Spec(kernel, (1, 40, 6, 16), 72, parts=3, residual=True, act="relu"),
+            Spec(kernel, (2, 16, 5, 8), 16, keep=0.0, residual=True),
+            Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
+            Spec(kernel, (1, 24, 4, 32), 16, entries=9, keep=1.0),
+        ]
     for kernel in ("cct_plain_float32", "cct_plain_float16"):
         every += [
             Spec(kernel, (1, 6, 12, 12), 10, block=(4, 1), act="relu"),

@@ -73,6 +73,11 @@ void store_shared(uint32_t to, T value, CCT_HERE) {
   memcpy(block.shared.bytes() + to, &value, sizeof value);
 }
 
+template <class T>
+T kept(T value) {
+  return value;
+}
+
 using cct::narrow;
 using cct::widen;
 

@@ -98,9 +98,10 @@ class Tile:
 
     def shared_bytes(self, slabs: int) -> int:
         """Of a launch whose parts have at most that many slabs."""
-        pixels = (self.rows + 2) * (self.columns + 16) * 16 if self.halo else self.pixels * 64
+        groups = -(-(self.rows + 2) * (self.columns + 16) // 128) * 16
+        pixels = groups * 128 if self.halo else self.pixels * 64
         pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.halo else 0)
-        return pipeline + slabs * (48 if self.halo else 32)
+        return pipeline + ((slabs + 1) * 48 if self.halo else slabs * 32)
 
 
 def _tiles() -> dict[str, Tile]:
