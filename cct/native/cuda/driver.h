@@ -12,8 +12,7 @@
 
 namespace cct::cuda {
 
-using Stream = void*;    // CUstream, which is cudaStream_t too
-using Function = void*;  // CUfunction
+using Stream = void*;  // CUstream, which is cudaStream_t too
 
 // What the choice of kernels depends on.
 struct Device {
@@ -22,33 +21,38 @@ struct Device {
   int shared_bytes;  // most that a block may have
 };
 
+// Blocks of threads.
+struct Grid {
+  int64_t x, y, z;
+};
+
 // A context of a device with our kernels in it. There is one for each context of the driver, for as long as
 // the process lives.
 class Context {
  public:
-  // The one that is current in this thread, or else the primary one of the device that `memory` lies on,
-  // which is what ONNX Runtime and torch use. A Fault when there is no driver, or none that runs our kernels.
-  static const Context& of(const void* memory);
+  // Of the device of this number: the one that is current in this thread, or else the primary one, which is
+  // what ONNX Runtime and torch use. A Fault when there is no driver, or none that runs our kernels.
+  static const Context& of(int ordinal);
 
   const Device& device() const { return device_; }
-
-  // `shared_bytes`: what a launch of it may ask for.
-  Function function(const char* name, int shared_bytes) const;
 
   // Returns when the bytes have arrived.
   void upload(void* to, const void* from, size_t bytes) const;
 
-  struct Grid {
-    int64_t x, y, z;
-  };
-
-  // Enqueues a kernel that takes one struct. Allocates nothing and waits for nothing, so that a CUDA graph
-  // may record it.
-  void launch(Function function, const Grid& grid, int threads, int shared_bytes, Stream stream,
+  // Enqueues a kernel that takes one struct. Allocates nothing on the GPU and waits for nothing, so that a
+  // CUDA graph may record it.
+  void launch(const char* kernel, const Grid& grid, int threads, int shared_bytes, Stream stream,
               const void* arguments) const;
 
  private:
+  struct Function {
+    void* handle = nullptr;  // CUfunction
+    int shared_bytes = 0;    // that a launch may ask for
+  };
+
   explicit Context(void* handle);
+
+  void* function(const char* kernel, int shared_bytes) const;
 
   void* const handle_;  // CUcontext
   Device device_;

@@ -40,7 +40,7 @@ class Operation:
         return found[1] if found else ""
 
 
-@dataclass
+@dataclass(repr=False)
 class Kernel:
     """Operations in order, and the number of the first one behind each label."""
 
@@ -78,7 +78,7 @@ class Kernel:
         return next((Loop(loop) for loop in self.loops if Loop(loop).count("HMMA")), None)
 
 
-@dataclass
+@dataclass(repr=False)
 class Loop:
     """Operations that one warp issues in an iteration, if none of its branches skips any."""
 

@@ -2,92 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from native.cuda.ptx.errors import PtxError
 from native.cuda.ptx.registers import Array
 
-ALIGNMENT = 256  # what the driver's allocator promises
-FIRST = 1 << 28
-POISON = 0xA5
-
 
 class Buffer:
-    """One allocation.
+    """One array, at its own address.
 
     A launch may write a byte once, and no block may read what the launch writes: blocks run in any order.
     """
 
-    def __init__(self, name: str, address: int, array: Array, writable: bool, written: bool) -> None:
-        self.name, self.address, self.size, self.writable = name, address, array.nbytes, writable
-        self.storage = np.full(self.size, POISON, np.uint8)
-        if written:
-            self.storage[:] = np.frombuffer(array.tobytes(), np.uint8)
-        self._is_written = np.full(self.storage.size, written) if writable else None
-        self.begin_launch()
+    def __init__(self, name: str, array: Array, written: bool) -> None:
+        self.name, self.address = name, array.ctypes.data
+        self.bytes = array.reshape(-1).view(np.uint8)
+        if self.bytes.ctypes.data != self.address:
+            raise ValueError(f"{name} is not contiguous")
+        self._has_value = np.full(self.bytes.size, written)
+        self.begin_launch(writable=False)
 
-    def begin_launch(self) -> None:
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.address + self.bytes.size
+
+    def begin_launch(self, *, writable: bool) -> None:
         """What an earlier launch wrote is there to read."""
-        if self.writable:
-            self._written_now = np.zeros(self.storage.size, bool)
-            self._read_now = np.zeros(self.storage.size, bool)
+        self._writable = writable
+        if writable:
+            self._written = np.zeros(self.bytes.size, bool)
+            self._read = np.zeros(self.bytes.size, bool)
 
     def note_read(self, offsets: Array, size: int) -> None:
         """Raises if a byte has no value, or gets another in this launch."""
-        if self._is_written is None:
-            return
         touched = (offsets[:, None] + np.arange(size)).ravel()
-        if not self._is_written[touched].all():
-            raise PtxError(f"{self.name} is read at byte {first(touched, ~self._is_written[touched])}, never written")
-        if self._written_now[touched].any():
-            where = first(touched, self._written_now[touched])
-            raise PtxError(f"{self.name} is read at byte {where}, which this launch writes")
-        self._read_now[touched] = True
+        if (missing := ~self._has_value[touched]).any():
+            raise PtxError(f"{self.name} is read at byte {first(touched, missing)}, never written")
+        if self._writable:
+            if (now := self._written[touched]).any():
+                raise PtxError(f"{self.name} is read at byte {first(touched, now)}, which this launch writes")
+            self._read[touched] = True
 
     def note_write(self, offsets: Array, size: int) -> None:
         """Raises if the buffer is read only, or a byte was read or written before in this launch."""
-        if self._is_written is None:
+        if not self._writable:
             raise PtxError(f"{self.name} is written at byte {int(offsets[0])}: it is an input")
         touched = (offsets[:, None] + np.arange(size)).ravel()
-        before = self._written_now[touched] | self._read_now[touched]
+        before = self._written[touched] | self._read[touched]
         if before.any() or len(np.unique(offsets)) < len(offsets):
             where = first(touched, before) if before.any() else int(offsets.min())
             raise PtxError(f"{self.name} is written at byte {where}, which this launch has read or written before")
-        self._written_now[touched] = self._is_written[touched] = True
+        self._written[touched] = self._has_value[touched] = True
 
 
 class GlobalMemory:
-    """All buffers of some launches."""
+    """All arrays of some launches."""
 
     def __init__(self) -> None:
         self._buffers: list[Buffer] = []
-        self._next = FIRST
 
-    def add(self, name: str, array: Array, *, writable: bool = False, written: bool = True, offset: int = 0) -> int:
-        """Address of a new buffer with the array's bytes.
+    def add(self, name: str, array: Array, *, written: bool = True) -> int:
+        """Lets kernels read an array where it is; its address.
 
         Args:
-            name: for errors, counters and `content`.
-            array: what it holds.
-            writable: by kernels.
+            name: for errors and counters.
+            array: contiguous.
             written: False for memory that has no values yet.
-            offset: bytes from an aligned address.
         """
-        address = self._next + offset
-        self._buffers.append(Buffer(name, address, array, writable, written))
-        self._next = -(-(address + array.nbytes + ALIGNMENT) // ALIGNMENT) * ALIGNMENT
-        return address
+        self._buffers.append(Buffer(name, array, written))
+        return self._buffers[-1].address
 
-    def content(self, name: str) -> Array:
-        """Bytes of a buffer."""
-        (buffer,) = (buffer for buffer in self._buffers if buffer.name == name)
-        return buffer.storage.copy()
-
-    def begin_launch(self) -> None:
-        """Launches of one stream run one after the other."""
+    def begin_launch(self, writes: Collection[str]) -> None:
+        """Launches of one stream run one after the other; this one may write these arrays."""
         for buffer in self._buffers:
-            buffer.begin_launch()
+            buffer.begin_launch(writable=buffer.name in writes)
 
     def read(self, addresses: Array, size: int, alignment: int) -> Array:
         """A row of bytes for each address."""
@@ -95,7 +85,7 @@ class GlobalMemory:
         for buffer, which in self.touched(addresses, size, alignment):
             offsets = addresses[which] - buffer.address
             buffer.note_read(offsets, size)
-            values[which] = buffer.storage[offsets[:, None] + np.arange(size)]
+            values[which] = buffer.bytes[offsets[:, None] + np.arange(size)]
         return values
 
     def write(self, addresses: Array, values: Array) -> None:
@@ -104,7 +94,7 @@ class GlobalMemory:
         for buffer, which in self.touched(addresses, size, size):
             offsets = addresses[which] - buffer.address
             buffer.note_write(offsets, size)
-            buffer.storage[offsets[:, None] + np.arange(size)] = values[which]
+            buffer.bytes[offsets[:, None] + np.arange(size)] = values[which]
 
     def touched(self, addresses: Array, size: int, alignment: int) -> Iterator[tuple[Buffer, Array | slice]]:
         """The buffers that these accesses lie in, and which of the accesses."""
@@ -113,11 +103,10 @@ class GlobalMemory:
         least, most = int(addresses.min()), int(addresses.max()) + size
         outside = np.ones(len(addresses), bool)
         for buffer in self._buffers:
-            begin, end = buffer.address, buffer.address + buffer.size
-            if begin <= least and most <= end:
+            if buffer.address <= least and most <= buffer.end:
                 yield buffer, slice(None)
                 return
-            inside = (addresses >= begin) & (addresses + size <= end)
+            inside = (addresses >= buffer.address) & (addresses + size <= buffer.end)
             if inside.any():
                 outside &= ~inside
                 yield buffer, inside
@@ -126,10 +115,10 @@ class GlobalMemory:
 
     def _nearest(self, address: int) -> str:
         def distance(buffer: Buffer) -> int:
-            return max(buffer.address - address, address - buffer.address - buffer.size, 0)
+            return max(buffer.address - address, address - buffer.end, 0)
 
         buffer = min(self._buffers, key=distance)
-        return f"byte {address - buffer.address} of {buffer.name}, which has {buffer.size}"
+        return f"byte {address - buffer.address} of {buffer.name}, which has {buffer.bytes.size}"
 
 
 def first(values: Array, where: Array) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from native.cuda.ptx.counters import Counters
@@ -32,7 +32,7 @@ class Machine:
         blocks: Sequence[Size],
         grid: Size,
         threads: Size,
-        parameters: Mapping[str, bytes],
+        parameters: bytes,
         memory: GlobalMemory,
         shared: tuple[int, int],
         counters: Counters | None,

@@ -54,6 +54,14 @@ class Function:
     instructions: list[Instruction] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
 
+    def parameter_starts(self) -> dict[str, int]:
+        """First byte of each parameter in the memory of all."""
+        starts, end = {}, 0
+        for name, size in self.parameters.items():
+            starts[name] = end
+            end += -(-size // 8) * 8
+        return starts
+
     def type_of(self, register: str) -> str:
         """Declared type of a register."""
         found = self.types.get(register) or self.types.get(register.rstrip("0123456789"))

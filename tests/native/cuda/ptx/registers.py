@@ -40,7 +40,7 @@ class Registers:
         self._function, self._lanes = function, lanes
         self._values: dict[str, Array] = {}
         self._constants: dict[tuple[str, str], Array] = {}
-        self._special = special
+        self._special, self._variables = special, function.shared | function.parameter_starts()
         self._types: dict[str, str] = {}
 
     def read(self, operand: str, kind: str) -> Array:
@@ -83,7 +83,7 @@ class Registers:
     def addresses(self, operand: str) -> Array:
         """Of a memory operand `[base+offset]`, as int64."""
         base, _, offset = operand.strip()[1:-1].replace(" ", "").partition("+")
-        wide = base in self._function.shared or SIZES[self._function.type_of(base)] == 8
+        wide = base in self._variables or SIZES[self._function.type_of(base)] == 8
         return self.read(base, "s64" if wide else "u32").astype(np.int64) + int(offset or "0", 0)
 
     def _constant(self, operand: str, kind: str) -> Array:
@@ -98,8 +98,8 @@ class Registers:
     def _evaluated(self, operand: str, kind: str) -> Any:
         if operand in self._special:
             return self._special[operand].astype(TYPES[kind])
-        if operand in self._function.shared:
-            return self._function.shared[operand]
+        if operand in self._variables:
+            return self._variables[operand]
         if operand[:2] in ("0f", "0d"):
             bits = np.array(int(operand[2:], 16), UNSIGNED[4 if operand[1] == "f" else 8])
             return bits.view({4: np.float32, 8: np.float64}[bits.itemsize])

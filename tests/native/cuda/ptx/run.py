@@ -42,7 +42,7 @@ def launch(
     shared_bytes: int = 0,
     counters: Counters | None = None,
 ) -> None:
-    """Runs all blocks; counts what the memories do if `counters` are given.
+    """Runs all blocks on memory whose launch has begun; counts what the memories do if `counters` are given.
 
     Raises:
         UnknownPtx: the function holds an instruction that this interpreter does not know, whether it runs or not.
@@ -52,12 +52,11 @@ def launch(
     lengths = [len(content) for content in parameters]
     if lengths != list(function.parameters.values()):
         raise PtxError(f"{function.name} takes parameters of {list(function.parameters.values())} bytes, not {lengths}")
-    named = dict(zip(function.parameters, parameters, strict=True))
+    together = b"".join(content + bytes(-len(content) % 8) for content in parameters)
     shared = (function.static_bytes + shared_bytes, least_shared_access(function))
-    memory.begin_launch()
     in_block = threads[0] * threads[1] * threads[2]
     for blocks in _batches(grid, max(1, LANES // in_block)):
-        machine = Machine(function, blocks, grid, threads, named, memory, shared, counters)
+        machine = Machine(function, blocks, grid, threads, together, memory, shared, counters)
         _run(machine, steps)
 
 

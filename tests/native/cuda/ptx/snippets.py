@@ -41,7 +41,7 @@ def function(body: str) -> Function:
 def run(
     body: str, x: Array | None = None, threads: int = 32, blocks: int = 1, counters: Counters | None = None
 ) -> Array:
-    """Y, 16 bytes a thread, as four 32-bit integers; what was not written is 0xA5A5A5A5.
+    """Y, 16 bytes a thread, as four 32-bit integers.
 
     Args:
         body: statements.
@@ -51,11 +51,17 @@ def run(
         counters: for the accesses.
     """
     memory = GlobalMemory()
-    count = threads * blocks
-    addresses = [
-        memory.add("X", np.zeros((count, 16), np.uint8) if x is None else x),
-        memory.add("Y", np.zeros((count, 16), np.uint8), writable=True, written=False),
-    ]
+    both = _aligned(2 * threads * blocks * 16 + 256)  # with room between the two
+    given, y = both[: threads * blocks * 16], both[-threads * blocks * 16 :].view(np.uint32).reshape(-1, 4)
+    given[:] = 0 if x is None else x.reshape(-1).view(np.uint8)
+    addresses = [memory.add("X", given), memory.add("Y", y, written=False)]
+    memory.begin_launch({"Y"})
     parameters = [np.uint64(address).tobytes() for address in addresses]
     launch(function(body), (blocks, 1, 1), (threads, 1, 1), parameters, memory, 4096, counters)
-    return memory.content("Y").view(np.uint32).reshape(count, 4)
+    return y
+
+
+def _aligned(size: int) -> Array:
+    memory = np.empty(size + 256, np.uint8)
+    start = -memory.ctypes.data % 256
+    return memory[start : start + size]

@@ -109,6 +109,10 @@ def test_a_copy_fills_with_zeros(size):
     np.testing.assert_array_equal(got, np.where(np.arange(16) < size, x, 0))
 
 
+def test_a_copy_has_no_more_than_its_bytes():
+    refused(COPY + "mov.u32 %r10, 16; cp.async.ca.shared.global [%r9], [%in], 8, %r10;", "a copy of 8 bytes from 16")
+
+
 def test_global_bounds_and_alignment():
     refused("ld.global.u32 %r11, [%in+16];", "out of bounds: byte 512 of X, which has 512")
     refused("ld.global.u32 %r11, [%in+-4];", "out of bounds: byte -4 of X")

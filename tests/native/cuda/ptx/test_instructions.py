@@ -189,7 +189,7 @@ def test_what_is_not_known_stops_the_run(statement):
         ("add.s32 %r8, %r9, 1;", "%r9 is read before it is set"),
         ("mov.u32 %r8, %clock;", "%clock is no register"),
         ("mov.u32 %r8, elsewhere;", "operand elsewhere"),
-        ("ld.param.u64 %d5, [snippet_7];", "parameter"),
+        ("ld.param.u64 %d5, [snippet_1+8];", "parameters have 16 bytes, byte 16 is read"),
         ("mov.u32 %r8, 0; div.u32 %r8, %r8, %r8;", "division by zero"),
         ("HERE: bra.uni HERE;", "does not end"),
     ],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-from native.cuda.ptx.errors import UnknownPtx
+from native.cuda.ptx.errors import PtxError, UnknownPtx
 from native.cuda.ptx.parse import Instruction, split
 from native.cuda.ptx.registers import SIZES, UNSIGNED, Array, Mask
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 # Generic addresses from here on are of shared memory; cvta converts.
 SHARED_WINDOW = 1 << 46
-PARAMETER = re.compile(r"\[(\w+)(?:\+(\d+))?\]$")
 
 
 def load(machine: Machine, it: Instruction, mask: Mask) -> None:
@@ -23,7 +21,7 @@ def load(machine: Machine, it: Instruction, mask: Mask) -> None:
     targets = _operands(it.arguments[0])
     width = SIZES[it.type]
     if it.parts[0] == "param":
-        values = _parameter(machine, it.arguments[1].replace(" ", ""), width, len(targets))
+        values = _parameters(machine, machine.registers.addresses(it.arguments[1]), width, len(targets))
     else:
         size, lanes = width * len(targets), machine.lanes(mask)
         addresses = machine.registers.addresses(it.arguments[1])[lanes]
@@ -64,6 +62,8 @@ def copy_asynchronously(machine: Machine, it: Instruction, mask: Mask) -> None:
         asked = np.full(len(lanes), size)
         if len(it.arguments) == 4:
             asked = machine.registers.read(it.arguments[3], "u32")[lanes].astype(np.int64)
+            if (asked > size).any():
+                raise PtxError(f"a copy of {size} bytes from {asked.max()}")
         addresses = machine.registers.addresses(it.arguments[1])[lanes]
         values = np.zeros((len(lanes), size), np.uint8)
         for some in np.unique(asked[asked > 0]).tolist():
@@ -93,13 +93,11 @@ def _operands(argument: str) -> list[str]:
     return split(argument[1:-1]) if argument[0] == "{" else [argument]
 
 
-def _parameter(machine: Machine, operand: str, width: int, count: int) -> Array:
-    found = PARAMETER.match(operand)
-    if not found or found[1] not in machine.parameters:
-        raise UnknownPtx(f"parameter {operand}")
-    start = int(found[2] or 0)
-    some = machine.parameters[found[1]][start : start + width * count]
-    return np.broadcast_to(np.frombuffer(some, UNSIGNED[width]), (machine.count, count))
+def _parameters(machine: Machine, addresses: Array, width: int, count: int) -> Array:
+    if int(addresses.min()) < 0 or int(addresses.max()) + width * count > len(machine.parameters):
+        raise PtxError(f"parameters have {len(machine.parameters)} bytes, byte {addresses.max()} is read")
+    places = addresses[:, None] + np.arange(width * count)
+    return np.frombuffer(machine.parameters, np.uint8)[places].view(UNSIGNED[width])
 
 
 TRANSFERS = {
