@@ -17,8 +17,9 @@ def test_cases_agree(nvcc, spec):
     counters = Counters()
     interpreter.run(spec.build(), kernels("compute_80"), counters)
     conflicts = {kind: traffic.conflicts for kind, traffic in counters.shared.items()}
-    assert not {kind: more for kind, more in conflicts.items() if more != 1}
-    if "ldmatrix" in conflicts:
+    assert not {kind: more for kind, more in conflicts.items() if more > 1.01}  # halo stores a few rows of a table
+    assert conflicts.get("ldmatrix", 1) == conflicts.get("cp.async", 1) == 1
+    if counters.instructions["mma"]:
         assert set(conflicts) == {"load", "store", "cp.async", "ldmatrix"}
         assert counters.global_["cp.async", "weights"].bytes_per_sector == 32
 
