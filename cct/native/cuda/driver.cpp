@@ -18,7 +18,6 @@ using Handle = void*;                // CUcontext, CUmodule, CUfunction, CUstrea
 constexpr Result kNoImage = 209;     // CUDA_ERROR_NO_BINARY_FOR_GPU
 constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kSharedBytes = 97;  // CU_DEVICE_ATTRIBUTE_...
 constexpr int kMostDynamicShared = 8, kSharedCarveout = 9;                         // CU_FUNC_ATTRIBUTE_...
-constexpr int kDeviceOfPointer = 9;                                                // CU_POINTER_ATTRIBUTE_...
 constexpr int kMostGrid = 65535;                                                   // of y and z
 
 // ---------------------------------------------------------------- the driver
@@ -31,7 +30,6 @@ struct Driver {
   Result (*cuDeviceGet)(int* device, int ordinal);
   Result (*cuDeviceGetAttribute)(int* value, int attribute, int device);
   Result (*cuDevicePrimaryCtxRetain)(Handle* context, int device);
-  Result (*cuPointerGetAttribute)(void* value, int attribute, Pointer pointer);
   Result (*cuCtxGetCurrent)(Handle* context);
   Result (*cuCtxGetDevice)(int* device);
   Result (*cuCtxPushCurrent)(Handle context);
@@ -71,7 +69,6 @@ Driver load() {
   find(library, driver.cuDeviceGet, "cuDeviceGet");
   find(library, driver.cuDeviceGetAttribute, "cuDeviceGetAttribute");
   find(library, driver.cuDevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain");
-  find(library, driver.cuPointerGetAttribute, "cuPointerGetAttribute");
   find(library, driver.cuCtxGetCurrent, "cuCtxGetCurrent");
   find(library, driver.cuCtxGetDevice, "cuCtxGetDevice");
   find(library, driver.cuCtxPushCurrent, "cuCtxPushCurrent_v2");
@@ -130,23 +127,22 @@ class Current {
   bool pushed_;
 };
 
-Handle current_or_primary(const void* memory) {
+Handle current_or_primary(int ordinal) {
   check(driver().cuInit(0), "cuInit");
+  int device = 0, current_device = 0;
+  check(driver().cuDeviceGet(&device, ordinal), "cuDeviceGet");
   Handle context = nullptr;
   check(driver().cuCtxGetCurrent(&context), "cuCtxGetCurrent");
-  if (context) return context;
-  int ordinal = 0, device = 0;
-  check(driver().cuPointerGetAttribute(&ordinal, kDeviceOfPointer, reinterpret_cast<Pointer>(memory)),
-        "cuPointerGetAttribute");
-  check(driver().cuDeviceGet(&device, ordinal), "cuDeviceGet");
-  check(driver().cuDevicePrimaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain");
+  if (context) check(driver().cuCtxGetDevice(&current_device), "cuCtxGetDevice");
+  if (!context || current_device != device)
+    check(driver().cuDevicePrimaryCtxRetain(&context, device), "cuDevicePrimaryCtxRetain");
   return context;
 }
 
 }  // namespace
 
-const Context& Context::of(const void* memory) {
-  Handle handle = current_or_primary(memory);
+const Context& Context::of(int ordinal) {
+  Handle handle = current_or_primary(ordinal);
   // Never destroyed: at the end of the process the driver may be gone before.
   static auto& contexts = *new std::map<Handle, std::unique_ptr<Context>>;
   static std::mutex& mutex = *new std::mutex;
@@ -174,23 +170,17 @@ Context::Context(void* handle) : handle_(handle) {
   check(result, "cuModuleLoadData");
 }
 
-Function Context::function(const char* name, int shared_bytes) const {
-  if (shared_bytes > device_.shared_bytes) {
-    fail("the kernel ", name, " needs ", shared_bytes, " bytes of shared memory, this GPU has ",
-         device_.shared_bytes);
-  }
+void* Context::function(const char* kernel, int shared_bytes) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  Function& function = functions_[name];
-  if (function) return function;
-  const Current current(handle_);
-  Function found = nullptr;
-  check(driver().cuModuleGetFunction(&found, module_, name), name);
-  if (shared_bytes) {
-    check(driver().cuFuncSetAttribute(found, kMostDynamicShared, shared_bytes), name);
-    // As much of the memory that is shared with the cache, so that several blocks fit.
-    check(driver().cuFuncSetAttribute(found, kSharedCarveout, 100), name);
+  Function& function = functions_[kernel];
+  if (!function.handle) check(driver().cuModuleGetFunction(&function.handle, module_, kernel), kernel);
+  if (shared_bytes > function.shared_bytes) {
+    check(driver().cuFuncSetAttribute(function.handle, kMostDynamicShared, shared_bytes), kernel);
+    // As much as can be of the memory that the cache has too, so that several blocks fit.
+    check(driver().cuFuncSetAttribute(function.handle, kSharedCarveout, 100), kernel);
+    function.shared_bytes = shared_bytes;
   }
-  return function = found;
+  return function.handle;
 }
 
 void Context::upload(void* to, const void* from, size_t bytes) const {
@@ -200,17 +190,17 @@ void Context::upload(void* to, const void* from, size_t bytes) const {
   check(driver().cuStreamSynchronize(nullptr), "cuStreamSynchronize");
 }
 
-void Context::launch(Function function, const Grid& grid, int threads, int shared_bytes, Stream stream,
+void Context::launch(const char* kernel, const Grid& grid, int threads, int shared_bytes, Stream stream,
                      const void* arguments) const {
   if (grid.x > INT32_MAX || grid.y > kMostGrid || grid.z > kMostGrid) {
-    fail("a grid of ", grid.x, " x ", grid.y, " x ", grid.z, " blocks is more than CUDA allows");
+    fail(kernel, ": a grid of ", grid.x, " x ", grid.y, " x ", grid.z, " blocks is more than CUDA allows");
   }
   const Current current(handle_);
   void* parameters[] = {const_cast<void*>(arguments)};
   const auto size = [](int64_t blocks) { return static_cast<unsigned>(blocks); };
-  check(driver().cuLaunchKernel(function, size(grid.x), size(grid.y), size(grid.z), threads, 1, 1,
-                                shared_bytes, stream, parameters, nullptr),
-        "cuLaunchKernel");
+  check(driver().cuLaunchKernel(function(kernel, shared_bytes), size(grid.x), size(grid.y), size(grid.z),
+                                threads, 1, 1, shared_bytes, stream, parameters, nullptr),
+        kernel);
 }
 
 }  // namespace cct::cuda
