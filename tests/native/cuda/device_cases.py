@@ -58,7 +58,7 @@ class Spec:
     block: tuple[int, int] = (64, 8)
     entries: int = 4
     patterns: int = 8
-    keep: float = 0.6
+    keep: float = 1.0
     act: str = "none"
     residual: bool = False
     parts: int = 1
@@ -200,51 +200,51 @@ def _tiled(
 
 def _specs() -> list[Spec]:
     """At least one of everything for each kernel."""
-    valid, none = Geometry(), Geometry()
+    none = Geometry()
     every: list[Spec] = []
     for kernel in ("cct_gather_128x128", "cct_gather_128x64", "cct_gather_64x64"):
         bn = TILES[kernel].out_channels
-        one = {"window": (1, 1), "entries": 1, "geometry": none}
+        one: dict[str, Any] = {"window": (1, 1), "entries": 1, "geometry": none}
         every += [
-            Spec(kernel, (1, 16, 12, 12), 64, act="relu"),
-            Spec(kernel, (2, 24, 9, 7), 40, residual=True, act="clip"),
+            Spec(kernel, (1, 48, 12, 12), 64, act="relu"),
+            Spec(kernel, (2, 24, 9, 7), 40, keep=0.6, residual=True, act="clip"),
             Spec(kernel, (3, 16, 4, 4), 136, parts=2),
             Spec(kernel, (1, 16, 15, 15), 32, geometry=replace(SAME, strides=(2, 2))),
-            Spec(kernel, (1, 16, 13, 10), 32, geometry=Geometry((1, 2), (2, 0, 1, 3)), residual=True),
+            Spec(kernel, (1, 24, 13, 10), 32, geometry=Geometry((1, 2), (2, 0, 1, 3)), residual=True),
             Spec(kernel, (1, 8, 1, 1), 8, block=(8, 8)),
             Spec(kernel, (2, 16, 7, 7), 64, keep=0.0, act="relu", residual=True),
             Spec(kernel, (1, 40, 7, 7), 72, parts=3, residual=True, act="relu"),
             Spec(kernel, (1, 72, 8, 8), 96, **one, keep=0.8),
-            Spec(kernel, (5, 32, 3, 3), 64, **one, parts=2),
+            Spec(kernel, (5, 40, 3, 3), 64, **one, parts=2),
             Spec(kernel, (1, 20, 9, 9), 70, block=(4, 1), keep=0.3),
             Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
-        ]
-        every += [
             Spec(kernel, (1, 8, 11, 11), 16, window=(5, 5), entries=9, block=(16, 8)),
             Spec(kernel, (1, 8, 11, 11), 16, geometry=Geometry((1, 1), (2, 2, 2, 2), (2, 2))),
-            Spec(kernel, (1, 16, 8, 8), bn * 2, block=(32, 8), act="clip", keep=0.4),
+            Spec(kernel, (1, 32, 8, 8), bn * 2, block=(32, 8), act="clip", keep=0.5),
+            Spec(kernel, (1, 32, 6, 6), bn + 8, keep=0.2, block=(8, 8), parts=4),
         ]
     for kernel in ("cct_halo_8x32x64", "cct_halo_16x16x64", "cct_halo_8x16x128"):
         bn = TILES[kernel].out_channels
         every += [
-            Spec(kernel, (1, 16, 8, 16), 32, act="relu"),
+            Spec(kernel, (1, 40, 8, 16), 32, act="relu"),
             Spec(kernel, (1, 8, 3, 8), 8, block=(8, 8)),
             Spec(kernel, (2, 24, 17, 40), 40, residual=True, act="clip"),
             Spec(kernel, (1, 20, 9, 24), bn + 8, block=(4, 1), keep=0.3, act="relu"),
             Spec(kernel, (1, 40, 6, 16), 72, parts=3, residual=True, act="relu"),
             Spec(kernel, (2, 16, 5, 8), 16, keep=0.0, residual=True),
             Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
-            Spec(kernel, (1, 24, 4, 32), 16, entries=9, keep=1.0),
+            Spec(kernel, (1, 24, 4, 32), 16, entries=9),
+            Spec(kernel, (1, 32, 4, 8), bn * 2, keep=0.4, block=(8, 8), parts=4),
         ]
     for kernel in ("cct_plain_float32", "cct_plain_float16"):
         every += [
-            Spec(kernel, (1, 6, 12, 12), 10, block=(4, 1), act="relu"),
-            Spec(kernel, (2, 7, 9, 5), 9, block=(3, 2), residual=True, act="clip"),
+            Spec(kernel, (1, 6, 12, 12), 10, block=(4, 1), keep=0.6, act="relu"),
+            Spec(kernel, (2, 7, 9, 5), 9, block=(3, 2), keep=0.6, residual=True, act="clip"),
             Spec(kernel, (1, 4, 15, 15), 5, geometry=Geometry((3, 2), (0, 1, 2, 3), (2, 1)), block=(1, 1)),
             Spec(kernel, (1, 12, 6, 6), 12, group=3, block=(4, 1)),
-            Spec(kernel, (1, 3, 20, 20), 4, window=(7, 7), entries=20, geometry=valid, block=(4, 1)),
+            Spec(kernel, (1, 3, 20, 20), 4, window=(7, 7), entries=20, geometry=none, block=(4, 1)),
             Spec(kernel, (1, 8, 5, 5), 8, keep=0.0, block=(1, 1), residual=True),
-            Spec(kernel, (2, 8, 9, 9), 20, window=(1, 1), entries=1, geometry=valid, block=(1, 1)),
+            Spec(kernel, (2, 8, 9, 9), 20, window=(1, 1), entries=1, geometry=none, block=(1, 1), keep=0.5),
         ]
     return every
 

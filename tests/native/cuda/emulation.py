@@ -16,6 +16,11 @@ from native.cuda.launch import THREADS
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 NATIVE = ROOT / "cct" / "native"
+DEVICE_SOURCES = (
+    *("pattern_conv.cu", "launch.h", "tiles.h", "device.h", "ending.h", "slab_products.h"),
+    *("gather.h", "halo.h", "to_chunks.h", "finish.h", "plain.h"),
+)
+EMULATOR_SOURCES = ("emulate.cpp", "emulator.h", "emulated_block.h", "emulated_memory.h")
 ACCESSES = ("loads", "stores", "copies", "matrices")
 
 
@@ -46,21 +51,30 @@ class Counters(ctypes.Structure):
 class Emulator:
     """The kernels, compiled by g++."""
 
-    def __init__(self, device: Path = NATIVE / "cuda") -> None:
-        """Compiles the kernels in a folder unless that was done before."""
+    def __init__(self, name: str = "kernels", device: Path = NATIVE / "cuda", optimize: str = "-O2") -> None:
+        """Compiles the kernels in a folder unless that was done before.
+
+        Args:
+            name: of the library in build/, which has one of each name.
+            device: folder of the kernels.
+            optimize: g++'s option.
+        """
         compiler = shutil.which("g++")
         if not compiler:
             pytest.skip("no g++ to compile the emulator with")
-        sources = [*sorted(device.iterdir()), HERE / "emulated_block.h", HERE / "emulator.h", HERE / "emulate.cpp"]
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.is_file())).hexdigest()[:16]
-        library = ROOT / "build" / "cuda-emulator" / f"{digest}.so"
+        sources = [device / name for name in DEVICE_SOURCES] + [HERE / name for name in EMULATOR_SOURCES]
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+        library = ROOT / "build" / "cuda-emulator" / f"{name}-{digest}{optimize}.so"
         if not library.exists():
             library.parent.mkdir(parents=True, exist_ok=True)
-            options = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden"]
+            for old in library.parent.glob(f"{name}-*.so"):
+                old.unlink()
+            options = ["-std=c++17", optimize, "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden"]
             folders = [f"-I{folder}" for folder in (device, NATIVE, HERE)]
             command = [compiler, *options, "-DCCT_EMULATE", *folders, str(HERE / "emulate.cpp"), "-o", f"{library}.new"]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
+            assert name != "kernels" or not done.stderr, done.stderr
             Path(f"{library}.new").rename(library)
         self.library = ctypes.CDLL(str(library))
         self.library.cct_tile.restype = ctypes.c_char_p

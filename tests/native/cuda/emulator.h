@@ -1,5 +1,5 @@
 // The functions of cct/native/cuda/device.h on a CPU: included there with CCT_EMULATE. Each thread of a block
-// is a fiber, so that the kernels' own source runs, and every access is watched (emulated_block.h).
+// is a fiber, so that the kernels' own source runs, and every access is watched.
 #pragma once
 
 #include "emulated_block.h"
@@ -29,6 +29,7 @@ struct alignas(16) float4 {
 
 namespace cct::cuda {
 
+using emulator::Access;
 using emulator::Block;
 using emulator::Site;
 
