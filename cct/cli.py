@@ -19,6 +19,7 @@ import cct
 from cct.commands.bench import bench
 from cct.commands.completion import completion
 from cct.commands.compress import compress
+from cct.commands.doctor import doctor
 from cct.commands.export import export
 from cct.commands.inspect import inspect
 from cct.commands.validate import validate
@@ -36,6 +37,7 @@ def cli(debug: bool) -> None:
 cli.add_command(bench)
 cli.add_command(completion)
 cli.add_command(compress)
+cli.add_command(doctor)
 cli.add_command(export)
 cli.add_command(inspect)
 cli.add_command(validate)

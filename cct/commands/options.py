@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from cct.commands.types import Argument, GoalText, Limit, Numbers, Size
+from cct.errors import CctError
 from cct.goals import Goal
 from cct.source import ModelSource
 
@@ -57,7 +58,10 @@ def model_options(command: Command) -> Command:
 
 
 def result_options(command: Command) -> Command:
-    """`--json`. The command returns what it found; that alone goes to standard output, and a failed goal exits 1."""
+    """`--json`. The command returns what it found; that alone goes to standard output.
+
+    A failed goal among it exits 1; a problem, which is no verdict, is an error.
+    """
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @functools.wraps(command)
@@ -68,6 +72,8 @@ def result_options(command: Command) -> Command:
         click.echo((found.to_json() if as_json else found.to_text()).rstrip("\n"))
         for failure in failed if as_json else ():
             click.echo(f"FAILED {failure}", err=True)
+        if problem := getattr(found, "problem", ""):
+            raise CctError(problem)
         click.get_current_context().exit(1 if failed else 0)
 
     return with_result
