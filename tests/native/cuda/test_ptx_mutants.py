@@ -45,6 +45,8 @@ MUTANTS = [
     Mutant("rows of the sums exchanged", "multiply_add", "{%0, %1, %2, %3}, {%4", "{%2, %3, %0, %1}, {%4"),
     Mutant("matrices exchanged", "load_matrices", '"=r"(to[1]), "=r"(to[2])', '"=r"(to[2]), "=r"(to[1])'),
     Mutant("matrices transposed", "load_matrices", ".x4.shared", ".x4.trans.shared"),
+    Mutant("transposed matrices exchanged", "load_transposed", '(to[0]), "=r"(to[1])', '(to[1]), "=r"(to[0])'),
+    Mutant("not transposed", "load_transposed", ".x4.trans.shared", ".x4.shared"),
     Mutant("half a copy", "copy_async", "inside ? 16 : 0", "inside ? 8 : 0"),
     Mutant("half of the zeros", "copy_async", "inside ? 16 : 0", "inside ? 16 : 8"),
     Mutant("no zeros", "copy_async", "inside ? 16 : 0", "16"),

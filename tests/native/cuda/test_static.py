@@ -8,9 +8,9 @@ from native.cuda.launch import THREADS, TILES
 from native.cuda.slab_work import BLOCKS, copies, loads, products
 from native.cuda.toolchain import compile_kernels
 
-# At most this many instructions for each on the tensor cores, by the pixels and channels of a warp's tile. The tensor
-# cores of a multiprocessor take one in 2 cycles on A100 (in 4 cycles that of each of its quarters), which leaves a warp
-# scheduler 4 cycles, of which it needs some for the other warps' waits.
+# At most this many instructions for each on the tensor cores, by the pixels and channels of a warp's tile. On A100 a
+# quarter of a multiprocessor takes 8 cycles for one of those and issues an instruction in each: less than half of what
+# it could is the room in which other warps hide the waits.
 ISSUED = {(64, 64): 3.2, (64, 32): 3.2, (32, 32): 4.5}
 REGISTERS = 65536  # of a multiprocessor
 SHARED = {"sm_80": 164 * 1024, "sm_90": 228 * 1024}  # bytes of a multiprocessor; each block takes 1 KB beside its own
