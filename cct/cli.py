@@ -22,6 +22,7 @@ from cct.commands.compress import compress
 from cct.commands.doctor import doctor
 from cct.commands.export import export
 from cct.commands.inspect import inspect
+from cct.commands.selftest import selftest
 from cct.commands.validate import validate
 from cct.errors import CctError
 from cct.text import first_line, message
@@ -40,6 +41,7 @@ cli.add_command(compress)
 cli.add_command(doctor)
 cli.add_command(export)
 cli.add_command(inspect)
+cli.add_command(selftest)
 cli.add_command(validate)
 
 

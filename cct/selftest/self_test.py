@@ -1,0 +1,76 @@
+"""What `cct selftest` found, as Markdown to paste into an issue, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from cct.diagnosis import Diagnosis
+from cct.json_text import as_json
+from cct.selftest.chain import DEPTH
+from cct.selftest.run_case import Outcome
+from cct.selftest.time_chain import COMPRESSION, ChainTime
+from cct.table import aligned
+
+VERSION = 1  # of the JSON
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """The whole report.
+
+    Attributes:
+        provider: of ONNX Runtime, where it ran.
+        machine: what `cct doctor` says of it.
+        outcomes: one a case.
+        times: packed against dense.
+    """
+
+    provider: str
+    machine: Diagnosis
+    outcomes: Sequence[Outcome]
+    times: Sequence[ChainTime]
+
+    @property
+    def failed(self) -> list[str]:
+        """The cases that are wrong, a line each."""
+        return [f"{outcome.case}: {outcome.problem}" for outcome in self.outcomes if outcome.problem]
+
+    def to_json(self) -> str:
+        """For programs."""
+        times = [{**asdict(time), "ratio": time.ratio} for time in self.times]
+        content = {"cct_selftest": VERSION, "provider": self.provider, "failed": self.failed}
+        machine, outcomes = asdict(self.machine), [asdict(outcome) for outcome in self.outcomes]
+        return as_json({**content, "machine": machine, "cases": outcomes, "times": times})
+
+    def to_text(self) -> str:
+        """Markdown."""
+        right = len(self.outcomes) - len(self.failed)
+        lines = [f"## cct selftest, {self.provider}: {right} of {len(self.outcomes)} cases are right", ""]
+        lines += [f"- WRONG: {failure}" for failure in self.failed] + [""] * bool(self.failed)
+        lines += _code("\n".join(self.machine.machine_lines()))
+        lines += [f"Time of {DEPTH} convolutions 3x3 with ReLU, {COMPRESSION}x compressed, against dense ones:", ""]
+        lines += _code(self._times())
+        lines += ["Each case, with its largest error / what is allowed:", "", *_code(self._cases())]
+        return "\n".join(lines)
+
+    def _times(self) -> str:
+        table: list[tuple[str, ...]] = [("images", "type", "block", "dense ms", "packed ms", "ratio")]
+        for time in self.times:
+            images = f"{time.batch}x{time.channels}x{time.side}x{time.side}"
+            ms = (f"{timing.median:.3f}" for timing in (time.dense, time.packed))
+            table.append((images, time.dtype, f"{time.block[0]}x{time.block[1]}", *ms, f"{time.ratio:.2f}x"))
+        runs = f"medians of {self.times[0].dense.runs} interleaved runs, 1 thread of the CPU" if self.times else ""
+        return aligned(table, right=(3, 4, 5)) + runs
+
+    def _cases(self) -> str:
+        compared = any(outcome.against_cpu is not None for outcome in self.outcomes)
+        table: list[tuple[str, ...]] = [("form", "error", *["to the CPU"] * compared, "case")]
+        for outcome in self.outcomes:
+            other = "-" if outcome.against_cpu is None else f"{outcome.against_cpu:.3f}"
+            table.append((outcome.form, f"{outcome.error:.3f}", *[other] * compared, outcome.case))
+        return aligned(table, right=range(1, 2 + compared))
+
+
+def _code(text: str) -> list[str]:
+    return ["```text", *text.rstrip().splitlines(), "```", ""]
