@@ -12,6 +12,7 @@
 
 #define CCT_DEVICE __device__ __forceinline__
 #define CCT_UNROLL _Pragma("unroll")
+#define CCT_NO_UNROLL _Pragma("unroll 1")
 // Defines a kernel that the host finds by this name; its body has `arguments`. At least `blocks` blocks of it
 // fit a multiprocessor's registers.
 #define CCT_KERNEL(name, Arguments, blocks)                                 \
@@ -92,6 +93,13 @@ CCT_DEVICE uint32_t narrow_pair(float low, float high) {
 CCT_DEVICE void copy_async(uint32_t to, const void* from, bool inside) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address_of(to)), "l"(from),
                "r"(inside ? 16 : 0)
+               : "memory");
+}
+
+// The same of 8 bytes.
+CCT_DEVICE void copy_async_8(uint32_t to, const void* from, bool inside) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(address_of(to)), "l"(from),
+               "r"(inside ? 8 : 0)
                : "memory");
 }
 

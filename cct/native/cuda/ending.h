@@ -50,60 +50,69 @@ struct Round {
   }
 };
 
-// 8 floats of shared memory as they go to Y.
-CCT_DEVICE void end_eight(uint32_t from, const Ending& ending, float bias, int64_t at) {
-  const float4 low = load_shared<float4>(from), high = load_shared<float4>(from + 16);
-  float sums[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
-  uint32_t residual[4] = {};
-  if (ending.residual) {
-    const uint4 z = load_global(reinterpret_cast<const uint4*>(ending.residual + at));
-    residual[0] = z.x, residual[1] = z.y, residual[2] = z.z, residual[3] = z.w;
+// So many float16 together, as they lie in memory.
+template <int kCount>
+struct Halves;
+template <>
+struct Halves<8> {
+  using Type = uint4;
+};
+template <>
+struct Halves<4> {
+  using Type = uint2;
+};
+
+// So many consecutive floats of shared memory as they go to Y.
+template <int kCount>
+CCT_DEVICE void end_some(uint32_t from, const Ending& ending, float bias, int64_t at) {
+  using Type = typename Halves<kCount>::Type;
+  float sums[kCount];
+  CCT_UNROLL for (int i = 0; i < kCount; i += 4) {
+    const float4 four = load_shared<float4>(from + i * 4);
+    sums[i] = four.x, sums[i + 1] = four.y, sums[i + 2] = four.z, sums[i + 3] = four.w;
   }
-  CCT_UNROLL for (int i = 0; i < 8; ++i) {
+  alignas(16) uint32_t pairs[kCount / 2] = {};
+  if (ending.residual) {
+    *reinterpret_cast<Type*>(pairs) = load_global(reinterpret_cast<const Type*>(ending.residual + at));
+  }
+  CCT_UNROLL for (int i = 0; i < kCount; ++i) {
     sums[i] += bias;
-    if (ending.residual) sums[i] += widen(static_cast<uint16_t>(residual[i / 2] >> i % 2 * 16));
+    if (ending.residual) sums[i] += widen(static_cast<uint16_t>(pairs[i / 2] >> i % 2 * 16));
     sums[i] = activate(sums[i], ending.clip_min, ending.clip_max);
   }
-  store_global(reinterpret_cast<uint4*>(ending.y + at),
-               uint4{narrow_pair(sums[0], sums[1]), narrow_pair(sums[2], sums[3]),
-                     narrow_pair(sums[4], sums[5]), narrow_pair(sums[6], sums[7])});
+  CCT_UNROLL for (int i = 0; i < kCount / 2; ++i) pairs[i] = narrow_pair(sums[2 * i], sums[2 * i + 1]);
+  store_global(reinterpret_cast<Type*>(ending.y + at), *reinterpret_cast<Type*>(pairs));
 }
 
-// For planes of a multiple of 8 pixels: 8 pixels a thread. A quarter of a warp reads 4 x 8 pixels of 2 output
-// channels, which lie in different banks.
-template <int kTile, class PixelOf>
-CCT_DEVICE void write_eights(Round<kTile> round, const Ending& ending, int out_tile, PixelOf pixel_of) {
+template <>
+CCT_DEVICE void end_some<1>(uint32_t from, const Ending& ending, float bias, int64_t at) {
+  end_one(load_shared<float>(from), ending, bias, at);
+}
+
+// A round, so many pixels together: planes of Y are multiples of it. Threads of a warp take consecutive ones,
+// but of 8 pixels, which are two accesses to shared memory: there a quarter of a warp takes 4 x 8 pixels of
+// two output channels, which lie in different banks.
+template <int kCount, int kTile, class PixelOf>
+CCT_DEVICE void write_round(Round<kTile> round, const Ending& ending, int out_tile, PixelOf pixel_of) {
   constexpr Tile tile = kTiles[kTile];
-  constexpr int kWarpsAcross = tile.pixels() / 64, kStep = kThreads / 32 / kWarpsAcross * 4;
+  constexpr int kAcross = tile.pixels() / kCount, kDown = kAcross < kThreads ? kThreads / kAcross : 1;
   const int thread = thread_index(), warp = thread / 32;
-  const int p = (thread % 4 + thread / 8 % 2 * 4 + warp % kWarpsAcross * 8) * 8;
-  const Pixel pixel = pixel_of(p);
-  if (pixel.image < 0) return;
-  for (int c = thread / 4 % 2 + thread / 16 % 2 * 2 + warp / kWarpsAcross * 4; c < round.kChannels;
-       c += kStep) {
-    const int place = out_tile * tile.out_channels + round.channel(c);
-    const int32_t output = load_global(ending.outputs + place);
-    if (output < 0) continue;
-    end_eight(c * round.kPitch + p * 4, ending, load_global(ending.bias + place),
-              index_in_y(ending, pixel, output));
+  int across = thread % kAcross, down = thread / kAcross;
+  if constexpr (kCount == 8) {
+    across = thread % 4 + thread / 8 % 2 * 4 + warp % (kAcross / 8) * 8;
+    down = thread / 4 % 2 + thread / 16 % 2 * 2 + warp / (kAcross / 8) * 4;
   }
-}
-
-// For any plane: a warp writes consecutive pixels.
-template <int kTile, class PixelOf>
-CCT_DEVICE void write_ones(Round<kTile> round, const Ending& ending, int out_tile, PixelOf pixel_of) {
-  constexpr Tile tile = kTiles[kTile];
-  constexpr int kStep = kThreads / tile.pixels();
-  static_assert(kStep >= 1, "only gather has such planes, and at most 128 pixels a tile");
-  const int p = thread_index() % tile.pixels();
-  const Pixel pixel = pixel_of(p);
-  if (pixel.image < 0) return;
-  for (int c = thread_index() / tile.pixels(); c < round.kChannels; c += kStep) {
-    const int place = out_tile * tile.out_channels + round.channel(c);
-    const int32_t output = load_global(ending.outputs + place);
-    if (output < 0) continue;
-    end_one(load_shared<float>(c * round.kPitch + p * 4), ending, load_global(ending.bias + place),
-            index_in_y(ending, pixel, output));
+  CCT_NO_UNROLL for (; across < kAcross; across += kThreads) {
+    const int p = across * kCount;
+    const Pixel pixel = pixel_of(p);
+    if (pixel.image < 0) continue;
+    for (int c = down; c < round.kChannels; c += kDown) {
+      const int place = out_tile * tile.out_channels + round.channel(c);
+      const int32_t output = load_global(ending.outputs + place);
+      if (output < 0) continue;
+      end_some<kCount>(c * round.kPitch + p * 4, ending, load_global(ending.bias + place),
+                       index_in_y(ending, pixel, output));
+    }
   }
 }
 
@@ -130,16 +139,17 @@ CCT_DEVICE void end_tile(const Sums<kTile>& sums, const Ending& ending, int out_
   constexpr Tile tile = kTiles[kTile];
   constexpr int kAcross = tile.pixels() / tile.warp_pixels, kOfRound = tile.warp_channels / 8 / tile.rounds();
   const int lane = thread_index() % 32, warp = thread_index() / 32;
-  CCT_UNROLL for (int r = 0; r < tile.rounds(); ++r) {
+  CCT_NO_UNROLL for (int r = 0; r < tile.rounds(); ++r) {
     const Round<kTile> round{r};
     const uint32_t to = (warp / kAcross * round.kOfWarp + lane % 4 * 2) * round.kPitch +
                         (warp % kAcross * tile.warp_pixels + lane / 4) * 4;
     barrier();  // the pipeline's memory, or that of the round before, is read
-    CCT_UNROLL for (int i = 0; i < tile.warp_pixels / 16; ++i) {
-      CCT_UNROLL for (int j = 0; j < kOfRound; ++j) {
+    CCT_UNROLL for (int j = 0; j < tile.warp_channels / 8; ++j) {
+      if (j / kOfRound != r) continue;
+      CCT_UNROLL for (int i = 0; i < tile.warp_pixels / 16; ++i) {
         CCT_UNROLL for (int q = 0; q < 4; ++q) {
-          store_shared(to + (j * 8 + q % 2) * round.kPitch + (i * 16 + q / 2 * 8) * 4,
-                       sums[i][r * kOfRound + j][q]);
+          store_shared(to + (j % kOfRound * 8 + q % 2) * round.kPitch + (i * 16 + q / 2 * 8) * 4,
+                       sums[i][j][q]);
         }
       }
     }
@@ -149,11 +159,13 @@ CCT_DEVICE void end_tile(const Sums<kTile>& sums, const Ending& ending, int out_
           (static_cast<int64_t>(block_z()) * out_tiles + out_tile) * tile.out_channels;
       write_partials(round, ending, first_place, pixel_of);
     } else if constexpr (tile.halo) {
-      write_eights(round, ending, out_tile, pixel_of);
+      write_round<tile.copy_pixels>(round, ending, out_tile, pixel_of);
     } else if (ending.out_plane % 8 == 0) {
-      write_eights(round, ending, out_tile, pixel_of);
+      write_round<8>(round, ending, out_tile, pixel_of);
+    } else if (ending.out_plane % 4 == 0) {
+      write_round<4>(round, ending, out_tile, pixel_of);
     } else {
-      write_ones(round, ending, out_tile, pixel_of);
+      write_round<1>(round, ending, out_tile, pixel_of);
     }
   }
 }

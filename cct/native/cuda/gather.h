@@ -31,20 +31,22 @@ CCT_DEVICE void gather(const GatherArguments& arguments) {
   }
 
   // Where this thread's pixels lie, and a bit for each tap that is within the image there.
-  int from[kCopies];
+  int from[kCopies], rows[kCopies], columns[kCopies];
   uint32_t inside[kCopies];
   CCT_UNROLL for (int i = 0; i < kCopies; ++i) {
     const int pixel = first_pixel + thread / kSlabSteps + i * kRows;
     const int image = pixel / out_plane, at = pixel % out_plane;
-    const int row = at / arguments.out_width * arguments.stride[0];
-    const int column = at % arguments.out_width * arguments.stride[1];
-    from[i] = image * arguments.chunk_count * plane + row * arguments.width + column;
+    rows[i] = at / arguments.out_width * arguments.stride[0];
+    columns[i] = at % arguments.out_width * arguments.stride[1];
+    from[i] = image * arguments.chunk_count * plane + rows[i] * arguments.width + columns[i];
     inside[i] = 0;
-    if (pixel >= pixel_count) continue;
-    for (int t = 0; t < arguments.slabs.tap_count; ++t) {
-      const int2 tap = load_global(reinterpret_cast<const int2*>(arguments.slabs.taps) + t);
-      const bool here = static_cast<uint32_t>(row + tap.x) < static_cast<uint32_t>(arguments.height) &&
-                        static_cast<uint32_t>(column + tap.y) < static_cast<uint32_t>(arguments.width);
+  }
+  CCT_NO_UNROLL for (int t = 0; t < arguments.slabs.tap_count; ++t) {
+    const int2 tap = load_global(reinterpret_cast<const int2*>(arguments.slabs.taps) + t);
+    CCT_UNROLL for (int i = 0; i < kCopies; ++i) {
+      const bool here = static_cast<uint32_t>(rows[i] + tap.x) < static_cast<uint32_t>(arguments.height) &&
+                        static_cast<uint32_t>(columns[i] + tap.y) < static_cast<uint32_t>(arguments.width) &&
+                        first_pixel + thread / kSlabSteps + i * kRows < pixel_count;
       inside[i] |= static_cast<uint32_t>(here) << t;
     }
   }

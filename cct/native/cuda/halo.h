@@ -2,10 +2,10 @@
 // are copied once, with the pixels around the tile, and a tap is a distance in shared memory.
 //
 // A slab's pixels take two forms. As they are copied, each group of 8 pixels of a row is an 8x8 matrix with a
-// row for each channel; a group outside of the image is zero, and none is half outside, since rows of X are
-// multiples of 8. Transposed, with a row for each pixel, the groups of a row of the image are one sequence of
-// pixels, and what a tap reads may begin anywhere in it. While slab s is multiplied, slab s + 1 is
-// transposed; so one barrier a slab will do.
+// row for each channel; copies of 8 or 4 pixels outside of the image are zeros, and none is partly outside,
+// since rows of X are multiples of them. Transposed, with a row for each pixel, the groups of a row of the
+// image are one sequence of pixels, and what a tap reads may begin anywhere in it. While slab s is
+// multiplied, slab s + 1 is transposed; so one barrier a slab will do.
 #pragma once
 
 #include "slab_products.h"
@@ -52,24 +52,27 @@ CCT_DEVICE void store_table(const HaloArguments& arguments, const Part& part) {
   }
 }
 
-// What this thread copies of each slab: one channel of every 16th group.
+// What this thread copies of each slab: the same pixels of one channel in every so many groups.
 template <int kTile>
 struct HaloCopies {
   static constexpr Tile kOf = kTiles[kTile];
   static constexpr int kColumns = kOf.halo_columns() / kGroup;
-  static constexpr int kAtATime = kThreads / kChunk, kCount = kOf.halo_groups() / kAtATime;
+  static constexpr int kBytes = kOf.copy_pixels * 2, kAtATime = kThreads * kBytes / kGroupBytes;
+  static constexpr int kCount = kOf.halo_groups() / kAtATime;
 
   const uint16_t* image;
   uint32_t from[kCount];  // from the start of the channel
   bool inside[kCount];
 
+  CCT_DEVICE static int channel() { return thread_index() * kBytes / 16 % kChunk; }
+
   CCT_DEVICE HaloCopies(const HaloArguments& arguments, int n, int first_row, int first_column) {
     const int64_t pixels = static_cast<int64_t>(arguments.height) * arguments.width;
     image = kept(arguments.x + n * arguments.channels * pixels);
     CCT_UNROLL for (int i = 0; i < kCount; ++i) {
-      const int group = thread_index() / kChunk + i * kAtATime;
+      const int group = thread_index() * kBytes / kGroupBytes + i * kAtATime;
       const int row = first_row - 1 + group / kColumns;
-      const int column = first_column + (group % kColumns - 1) * kGroup;
+      const int column = first_column + (group % kColumns - 1) * kGroup + thread_index() * kBytes % 16 / 2;
       from[i] = row * arguments.width + column;
       inside[i] = row >= 0 && row < arguments.height && column >= 0 && column < arguments.width &&
                   group < kOf.halo_rows() * kColumns;
@@ -78,10 +81,15 @@ struct HaloCopies {
 
   CCT_DEVICE void start(uint32_t stage, uint32_t table_row) const {
     const int channel =
-        load_shared<int>(table_row + HaloMemory<kTile>::kChannels + thread_index() % kChunk * 4);
+        load_shared<int>(table_row + HaloMemory<kTile>::kChannels + HaloCopies::channel() * 4);
     CCT_UNROLL for (int i = 0; i < kCount; ++i) {
-      copy_async(stage + (thread_index() + i * kThreads) * 16, image + (channel + from[i]),
-                 inside[i] && channel >= 0);
+      const uint32_t to = stage + (thread_index() + i * kThreads) * kBytes;
+      const bool here = inside[i] && channel >= 0;
+      if constexpr (kBytes == 16) {
+        copy_async(to, image + (channel + from[i]), here);
+      } else {
+        copy_async_8(to, image + (channel + from[i]), here);
+      }
     }
   }
 };

@@ -3,7 +3,7 @@
 //
 // Y = clip(conv(X, W) + bias [+ Z]); X, Z and Y are NCHW. Three ways:
 //
-//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 8 pixels; float16 on tensor cores
+//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16 on tensor cores
 //   gather    any window of at most 32 taps; float16 on tensor cores; to_chunks runs before it
 //   plain     anything, float32 or float16, on any GPU
 //
@@ -67,8 +67,7 @@ struct Ending {
   uint16_t* y;
   float* partials;  // NULL with one part, else [parts][out_tiles][BN][partials_pitch]: sums of one part at
                     // pixel n * out_plane + row * out_width + column
-  int64_t partials_pitch;  // floats: the number of output pixels of all images, rounded up to whole tiles of
-                           // gather
+  int64_t partials_pitch;  // floats: the output pixels of all images, rounded up to a multiple of 4
   int32_t out_channels;    // of Y
   int32_t out_plane;       // pixels of a channel of Y
   float clip_min, clip_max;

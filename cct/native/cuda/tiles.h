@@ -20,7 +20,8 @@ struct Tile {
   int rows, columns;   // output pixels; gather has one row: consecutive pixels of all images
   int out_channels;    // BN
   int warp_pixels, warp_channels;
-  int stages;  // slabs that are in shared memory at a time
+  int stages;       // slabs that are in shared memory at a time
+  int copy_pixels;  // of halo's copies: rows of X and of Y are multiples of it
 
   CCT_BOTH constexpr int pixels() const { return rows * columns; }
   CCT_BOTH constexpr int warps() const { return pixels() / warp_pixels * (out_channels / warp_channels); }
@@ -57,15 +58,29 @@ struct Tile {
   CCT_BOTH constexpr int shared_bytes(int slabs) const { return pipeline_bytes() + table_bytes(slabs); }
 };
 
-enum TileNumber { kHalo8x32x64, kHalo16x16x64, kHalo8x16x128, kGather128x128, kGather128x64, kGather64x64 };
+// Of those for the same output channels, larger ones come first.
+enum TileNumber {
+  kHalo8x32x64,
+  kHalo16x16x64,
+  kHalo8x32x64By4,
+  kHalo8x16x128,
+  kHalo4x32x128By4,
+  kGather128x128,
+  kGather256x64,
+  kGather128x64,
+  kGather64x64
+};
 
 constexpr Tile kTiles[] = {
-    {"cct_halo_8x32x64", true, 8, 32, 64, 64, 64, 3},
-    {"cct_halo_16x16x64", true, 16, 16, 64, 64, 64, 3},
-    {"cct_halo_8x16x128", true, 8, 16, 128, 64, 64, 3},
-    {"cct_gather_128x128", false, 1, 128, 128, 64, 64, 3},
-    {"cct_gather_128x64", false, 1, 128, 64, 64, 32, 4},
-    {"cct_gather_64x64", false, 1, 64, 64, 32, 32, 4},
+    {"cct_halo_8x32x64", true, 8, 32, 64, 64, 64, 3, 8},
+    {"cct_halo_16x16x64", true, 16, 16, 64, 64, 64, 3, 8},
+    {"cct_halo_8x32x64_by4", true, 8, 32, 64, 64, 64, 3, 4},
+    {"cct_halo_8x16x128", true, 8, 16, 128, 64, 64, 3, 8},
+    {"cct_halo_4x32x128_by4", true, 4, 32, 128, 64, 64, 3, 4},
+    {"cct_gather_128x128", false, 1, 128, 128, 64, 64, 3, 0},
+    {"cct_gather_256x64", false, 1, 256, 64, 64, 64, 3, 0},
+    {"cct_gather_128x64", false, 1, 128, 64, 64, 32, 4, 0},
+    {"cct_gather_64x64", false, 1, 64, 64, 32, 32, 4, 0},
 };
 constexpr int kTileCount = sizeof kTiles / sizeof *kTiles;
 

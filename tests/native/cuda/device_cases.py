@@ -160,7 +160,7 @@ def _tiled(
     pixels = images * out_height * out_width
     ending_reads = {name: tables[name] for name in ("bias", "outputs")} | ({} if z is None else {"residual": z})
     slab_reads = {name: tables[name] for name in ("weights", "steps", "counts", "taps")}
-    pitch = -(-pixels // tile.pixels) * tile.pixels
+    pitch = -(-pixels // 4) * 4
     partials = undefined((parts, out_tiles * tile.out_channels, pitch), np.float32)
     result = {"y": y} if parts == 1 else {"partials": partials}
 
@@ -202,13 +202,14 @@ def _specs() -> list[Spec]:
     """At least one of everything for each kernel."""
     none = Geometry()
     every: list[Spec] = []
-    for kernel in ("cct_gather_128x128", "cct_gather_128x64", "cct_gather_64x64"):
+    for kernel in (name for name, tile in TILES.items() if not tile.halo):
         bn = TILES[kernel].out_channels
         one: dict[str, Any] = {"window": (1, 1), "entries": 1, "geometry": none}
         every += [
             Spec(kernel, (1, 48, 12, 12), 64, act="relu"),
             Spec(kernel, (2, 24, 9, 7), 40, keep=0.6, residual=True, act="clip"),
             Spec(kernel, (3, 16, 4, 4), 136, parts=2),
+            Spec(kernel, (2, 16, 6, 10), 24, residual=True, act="relu"),
             Spec(kernel, (1, 16, 15, 15), 32, geometry=replace(SAME, strides=(2, 2))),
             Spec(kernel, (1, 24, 13, 10), 32, geometry=Geometry((1, 2), (2, 0, 1, 3)), residual=True),
             Spec(kernel, (1, 8, 1, 1), 8, block=(8, 8)),
@@ -223,14 +224,14 @@ def _specs() -> list[Spec]:
             Spec(kernel, (1, 32, 8, 8), bn * 2, block=(32, 8), act="clip", keep=0.5),
             Spec(kernel, (1, 32, 6, 6), bn + 8, keep=0.2, block=(8, 8), parts=4),
         ]
-    for kernel in ("cct_halo_8x32x64", "cct_halo_16x16x64", "cct_halo_8x16x128"):
-        bn = TILES[kernel].out_channels
+    for kernel, tile in ((name, tile) for name, tile in TILES.items() if tile.halo):
+        bn, by = tile.out_channels, tile.copy_pixels
         every += [
-            Spec(kernel, (1, 40, 8, 16), 32, act="relu"),
-            Spec(kernel, (1, 8, 3, 8), 8, block=(8, 8)),
-            Spec(kernel, (2, 24, 17, 40), 40, residual=True, act="clip"),
+            Spec(kernel, (1, 40, 8, 2 * by), 32, act="relu"),
+            Spec(kernel, (1, 8, 3, by), 8, block=(8, 8)),
+            Spec(kernel, (2, 24, 17, 5 * by), 40, residual=True, act="clip"),
             Spec(kernel, (1, 20, 9, 24), bn + 8, block=(4, 1), keep=0.3, act="relu"),
-            Spec(kernel, (1, 40, 6, 16), 72, parts=3, residual=True, act="relu"),
+            Spec(kernel, (1, 40, 6, 3 * by), 72, parts=3, residual=True, act="relu"),
             Spec(kernel, (2, 16, 5, 8), 16, keep=0.0, residual=True),
             Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
             Spec(kernel, (1, 24, 4, 32), 16, entries=9),

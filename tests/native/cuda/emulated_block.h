@@ -13,6 +13,7 @@ namespace cct::emulator {
 struct Copy {
   uint32_t to;
   const void* from;  // NULL: zeros
+  int bytes;
   int group;
 };
 
@@ -88,16 +89,17 @@ class Block {
     }
   }
 
-  void start_copy(uint32_t to, const void* from) {
-    if (from) global.check(from, 16, false);
-    shared.start_copy(to, running);
-    thread().copies.push_back({to, from, thread().group});
+  void start_copy(uint32_t to, const void* from, int bytes, Site here) {
+    if (from) global.check(from, bytes, false);
+    shared.start_copy(to, bytes, running);
+    shared.count(Access::copy, here, running, to, bytes);
+    thread().copies.push_back({to, from, bytes, thread().group});
   }
 
   void finish_copies(int groups) {
     std::deque<Copy>& copies = thread().copies;
     for (; !copies.empty() && copies.front().group < thread().group - groups; copies.pop_front()) {
-      shared.finish_copy(copies.front().to, copies.front().from, running);
+      shared.finish_copy(copies.front().to, copies.front().from, copies.front().bytes, running);
     }
   }
 

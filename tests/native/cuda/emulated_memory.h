@@ -109,20 +109,19 @@ class Shared {
     }
   }
 
-  void start_copy(int64_t at, int who) {
-    check(at, 16, who, true);
-    for (int i = 0; i < 4; ++i) ++cells_[at / 4 + i].copies;
+  void start_copy(int64_t at, int bytes, int who) {
+    check(at, bytes, who, true);
+    for (int64_t i = at / 4; i < (at + bytes) / 4; ++i) ++cells_[i].copies;
   }
 
-  void finish_copy(int64_t at, const void* from, int who) {
+  void finish_copy(int64_t at, const void* from, int bytes, int who) {
     if (from) {
-      memcpy(bytes() + at, from, 16);
+      memcpy(this->bytes() + at, from, bytes);
     } else {
-      memset(bytes() + at, 0, 16);
+      memset(this->bytes() + at, 0, bytes);
     }
-    for (int i = 0; i < 4; ++i) {
-      Cell& cell = cells_[at / 4 + i];
-      --cell.copies, cell.writer = who, cell.write_epoch = epoch_;
+    for (int64_t i = at / 4; i < (at + bytes) / 4; ++i) {
+      --cells_[i].copies, cells_[i].writer = who, cells_[i].write_epoch = epoch_;
     }
   }
 

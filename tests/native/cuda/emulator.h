@@ -7,6 +7,7 @@
 
 #define CCT_DEVICE inline
 #define CCT_UNROLL
+#define CCT_NO_UNROLL
 #define CCT_KERNEL(name, Arguments, blocks)                                            \
   static void name##_body(const Arguments& arguments);                                 \
   extern "C" __attribute__((visibility("default"))) void name(const void* arguments) { \
@@ -14,8 +15,11 @@
   }                                                                                    \
   static void name##_body([[maybe_unused]] const Arguments& arguments)
 
-struct int2 {
+struct alignas(8) int2 {
   int x, y;
+};
+struct alignas(8) uint2 {
+  uint32_t x, y;
 };
 struct alignas(16) int4 {
   int x, y, z, w;
@@ -87,9 +91,11 @@ inline uint32_t narrow_pair(float low, float high) {
 }
 
 inline void copy_async(uint32_t to, const void* from, bool inside, CCT_HERE) {
-  Block& block = Block::current();
-  block.shared.count(Access::copy, here, block.running, to, 16);
-  block.start_copy(to, inside ? from : nullptr);
+  Block::current().start_copy(to, inside ? from : nullptr, 16, here);
+}
+
+inline void copy_async_8(uint32_t to, const void* from, bool inside, CCT_HERE) {
+  Block::current().start_copy(to, inside ? from : nullptr, 8, here);
 }
 
 inline void commit_copies() { ++Block::current().thread().group; }

@@ -91,6 +91,7 @@ class Tile:
     warp_pixels: int
     warp_channels: int
     stages: int
+    copy_pixels: int
 
     @property
     def pixels(self) -> int:

@@ -75,7 +75,7 @@ MUTANTS = [
     *planted(
         "ending.h",
         HALO,
-        ("residual-of-the-other-half", WRONG, "residual[i / 2] >> i % 2 * 16", "residual[i / 2] >> (1 - i % 2) * 16"),
+        ("residual-of-the-other-half", WRONG, "pairs[i / 2] >> i % 2 * 16", "pairs[i / 2] >> (1 - i % 2) * 16"),
     ),
     *planted(
         "halo.h",

@@ -95,8 +95,8 @@ class Loop:
 
     @property
     def copies(self) -> int:
-        """Asynchronous copies of 16 bytes a thread."""
-        return sum(n for name, n in self.names.items() if name.startswith("LDGSTS") and name.endswith(".128"))
+        """Asynchronous copies of a thread, of 16 or 8 bytes each."""
+        return sum(n for name, n in self.names.items() if name.startswith("LDGSTS") and name.endswith((".128", ".64")))
 
     @property
     def issued_per_product(self) -> float:

@@ -28,5 +28,9 @@ def weight_pieces(tile: Tile) -> int:
 
 
 def copies(tile: Tile) -> int:
-    """cp.async instructions of a thread."""
-    return -(-pixel_pieces(tile) // THREADS) + -(-weight_pieces(tile) // THREADS)
+    """cp.async instructions of a thread: those of pixels take 16 bytes or, where rows of X are multiples of 4, 8."""
+    of_piece = 8 // tile.copy_pixels if tile.halo else 1
+    pixels = pixel_pieces(tile)
+    if tile.halo:
+        pixels = -(-pixels // THREADS) * THREADS  # all threads copy as much
+    return pixels * of_piece // THREADS + -(-weight_pieces(tile) // THREADS)
