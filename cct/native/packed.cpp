@@ -166,9 +166,21 @@ Positions::Positions(const int64_t* pool, int64_t count) : distinct(pool, pool +
   }
 }
 
-Positions::Positions(const Packed& p)
-    : Positions(p.pool,
-                p.kernels ? (*std::max_element(p.patterns, p.patterns + p.kernels) + 1) * p.entries : 0) {}
+Positions::Positions(const Packed& p) {
+  std::vector<int64_t> first(256, -1), pool;  // of each pattern, in `pool`
+  for (int64_t k = 0; k < p.kernels; ++k) {
+    if (first[p.patterns[k]] >= 0) continue;
+    first[p.patterns[k]] = pool.size();
+    pool.insert(pool.end(), p.pool + p.patterns[k] * p.entries, p.pool + (p.patterns[k] + 1) * p.entries);
+  }
+  const Positions used(pool.data(), pool.size());
+  distinct = used.distinct;
+  for (int64_t pattern = 0; pattern < 256; ++pattern) {
+    if (first[pattern] < 0) continue;
+    number.resize((pattern + 1) * p.entries, -1);
+    std::copy_n(used.number.begin() + first[pattern], p.entries, number.begin() + pattern * p.entries);
+  }
+}
 
 int64_t Window::output(int axis, int64_t input) const {
   const int64_t room = input + pad_begin[axis] + pad_end[axis] - extent(axis);

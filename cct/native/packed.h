@@ -58,10 +58,10 @@ struct Packed : Convolution {
 // The positions of the kernel that a pool uses: kernel_shape may have far more.
 struct Positions {
   Positions(const int64_t* pool, int64_t count);
-  explicit Positions(const Packed& packed);  // up to the last pattern that a kernel has
+  explicit Positions(const Packed& packed);  // of the patterns that some kernel has
 
   std::vector<int64_t> distinct;  // ascending
-  std::vector<int32_t> number;    // of each entry of the pool, in `distinct`
+  std::vector<int32_t> number;    // of each entry of the pool, in `distinct`; -1 if it is not there
 };
 
 // The window of these attributes, or a Fault.

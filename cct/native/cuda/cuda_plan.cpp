@@ -24,15 +24,15 @@ constexpr int64_t kBlocksAtATime = 2;  // of a multiprocessor
 constexpr int64_t kMostPixels = INT32_MAX - 256;  // that the kernels count in 32 bits
 constexpr int64_t kMostGrid = 65535;              // blocks in y and z
 
-bool halo_reads(const Convolution& conv, const ImageSize& size) {
-  const Window& window = conv.window;
+// The one window that halo is for.
+bool is_halo(const Window& window) {
   for (int axis = 0; axis < 2; ++axis) {
     if (window.kernel[axis] != 3 || window.stride[axis] != 1 || window.dilation[axis] != 1 ||
         window.pad_begin[axis] != 1 || window.pad_end[axis] != 1) {
       return false;
     }
   }
-  return size.in[1] % 8 == 0;
+  return true;
 }
 
 void check_count(const char* what, int64_t count) {
@@ -74,12 +74,16 @@ CudaPlan::CudaPlan(const Convolution& conv, const SlabShape& slabs, const Device
 
 void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, const Device& device) {
   const int64_t pixels = images * out_plane();
-  const bool halo = halo_reads(conv, size) && conv.in_channels * in_plane() <= kMostPixels;
+  const bool halo = is_halo(conv.window) && conv.in_channels * in_plane() <= kMostPixels;
+  const int64_t copy_pixels = size.in[1] % 8 == 0 ? 8 : 4;  // the widest copies that the rows allow
   int64_t computed = static_cast<int64_t>(pixels * kMostHaloWaste) + 1;  // pixels, in the best tiles yet
   for (const Tile& candidate : kTiles) {
-    if (!halo || !candidate.halo || candidate.out_channels != slabs.tile_channels) continue;
-    const int64_t rows = divide_up(size.out[0], candidate.rows),
-                  columns = divide_up(size.out[1], candidate.columns);
+    if (!halo || !candidate.halo || candidate.out_channels != slabs.tile_channels ||
+        candidate.copy_pixels != copy_pixels || size.in[1] % copy_pixels) {
+      continue;
+    }
+    const int64_t rows = divide_up(size.out[0], candidate.rows);
+    const int64_t columns = divide_up(size.out[1], candidate.columns);
     if (images * rows * columns * candidate.pixels() >= computed) continue;
     computed = images * rows * columns * candidate.pixels();
     tile = &candidate;
@@ -126,7 +130,7 @@ void CudaPlan::place_workspace(const SlabShape& slabs) {
   const int64_t chunks =
       tile->halo ? 0 : product("X", images, slabs.chunks, in_plane(), kChunk, sizeof(uint16_t));
   partials_at = divide_up(chunks, kAlignment) * kAlignment;
-  partials_pitch = divide_up(images * out_plane(), 128) * 128;  // whole tiles of every gather
+  partials_pitch = divide_up(images * out_plane(), tile->pixels()) * tile->pixels();
   const int64_t sums = parts == 1 ? 0
                                   : product("sums of parts", parts, slabs.out_tiles, slabs.tile_channels,
                                             partials_pitch, sizeof(float));

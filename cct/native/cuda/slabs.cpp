@@ -45,7 +45,7 @@ SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_
       steps(packed.group * tiles_per_group) {
   std::vector<uint32_t> taps_of_pattern(positions.number.size() / packed.entries);
   for (size_t i = 0; i < positions.number.size(); ++i) {
-    taps_of_pattern[i / packed.entries] |= 1u << positions.number[i];
+    if (positions.number[i] >= 0) taps_of_pattern[i / packed.entries] |= 1u << positions.number[i];
   }
   std::vector<uint32_t> taps(chunks_per_group);  // of each chunk, for one tile
   std::vector<int64_t> touched;                  // chunks
