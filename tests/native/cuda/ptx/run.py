@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from native.cuda.ptx.arithmetic import ARITHMETIC, Compute
+from native.cuda.ptx.bits import BITS
 from native.cuda.ptx.counters import Counters
 from native.cuda.ptx.errors import PtxError, UnknownPtx
 from native.cuda.ptx.global_memory import GlobalMemory
@@ -29,7 +30,10 @@ def _with_registers(compute: Compute) -> Step:
 
 INSTRUCTIONS: dict[str, tuple[Step, frozenset[str]]] = {
     **{name: (step, frozenset(known.split())) for name, (step, known) in {**TENSOR, **TRANSFERS, **CONTROL}.items()},
-    **{name: (_with_registers(compute), frozenset(known.split())) for name, (compute, known) in ARITHMETIC.items()},
+    **{
+        name: (_with_registers(compute), frozenset(known.split()))
+        for name, (compute, known) in {**ARITHMETIC, **BITS}.items()
+    },
 }
 
 

@@ -76,7 +76,8 @@ class SharedMemory:
         self._reader[units] = now = np.where((reader >= floor) & (reader != me), many, me)
         if (twice := self._reader[units] != now).any():  # several lanes read it at once
             self._reader[units[twice]] = np.broadcast_to(many, units.shape)[twice]
-        return self._rows(size)[places // size].view(np.uint8)
+        values: Array = self._rows(size)[places // size].view(np.uint8)
+        return values
 
     def write(self, lanes: Array, addresses: Array, values: Array) -> None:
         """Sets a row of bytes for each lane."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from native.cuda.ptx.arithmetic import ARITHMETIC
+from native.cuda.ptx.bits import BITS
 from native.cuda.ptx.errors import PtxError, UnknownPtx
 from native.cuda.ptx.parse import parse, split
 from native.cuda.ptx.run import INSTRUCTIONS
@@ -224,5 +225,5 @@ def test_every_instruction_has_a_test():
     """Those that need nothing but registers; the rest is in test_checks.py and on the compiler's own output."""
     with open(__file__) as file:
         text = file.read()
-    assert not [name for name in ARITHMETIC if f"{name}." not in text.replace("ARITHMETIC", "")]
-    assert set(ARITHMETIC) < set(INSTRUCTIONS)
+    assert not [name for name in (*ARITHMETIC, *BITS) if f"{name}." not in text]
+    assert {*ARITHMETIC, *BITS} < set(INSTRUCTIONS)
