@@ -15,6 +15,7 @@ from cct.commands.types import Argument, GoalText, Limit, Numbers, Size
 from cct.errors import CctError
 from cct.goals import Goal
 from cct.source import ModelSource
+from cct.target import TARGETS
 
 Command = Callable[..., Any]
 
@@ -144,8 +145,13 @@ def file_options(command: Command) -> Command:
 
 
 def type_options(command: Command) -> Command:
-    """In which types the file stores and computes."""
+    """Where the file is to run, and in which types it stores and computes."""
     types = click.Choice(["float32", "float16"])
+    command = click.option(
+        "--target",
+        type=click.Choice(list(TARGETS)),
+        help="Where the file is to run; cuda stands for float16 and, in compress, a coarse block.",
+    )(command)
     command = click.option(
         "--activations", type=types, help="Type in which the network computes; float16 takes weights along."
     )(command)
