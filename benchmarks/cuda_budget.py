@@ -28,12 +28,11 @@ def costs_of(architecture: str) -> Costs:
     """What a slab costs in each kernel that nvcc makes for an architecture."""
     found = kernels(compile_kernels(architecture).path)
     compiled = slab_costs(TILES, found)
-    estimated = {
-        name: channel_last(cost.tile, loop)
-        for name, cost in compiled.items()
-        if cost.tile.halo and (loop := found[name].product_loop)
-    }
-    return Costs(compiled, {**compiled, **estimated})
+    others = {name: cost for name, cost in compiled.items() if not cost.tile.halo}
+    for name, cost in compiled.items():
+        if cost.tile.halo and cost.tile.copy_pixels == 8 and (loop := found[name].product_loop):
+            others[name] = channel_last(cost.tile, loop)
+    return Costs(compiled, others)
 
 
 def main() -> None:

@@ -6,8 +6,11 @@ don't hide. It is the time of a kernel that waits for nothing but the slowest pa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from native.cuda.launch import Tile
 
 from gpu.gpus import Gpu
 from gpu.layers import BYTES, DENSE, Layer
@@ -22,7 +25,7 @@ BLOCKS_AT_A_TIME, MOST_PARTS, FEWEST_SLABS = 2, 8, 8
 
 @dataclass(frozen=True)
 class Costs:
-    """Of a slab in all kernels, by their names: as compiled, and of halo without transposing."""
+    """Of a slab in the kernels, by their names: as compiled, and those for channel-last input."""
 
     compiled: Mapping[str, SlabCost]
     channel_last: Mapping[str, SlabCost]
@@ -98,7 +101,7 @@ def candidates(gpu: Gpu, costs: Costs, work: Work, layout: str) -> list[Plan]:
     found = []
     for cost in every.values():
         tile = cost.tile
-        if (not dense and tile.out_channels != 64) or (tile.halo and (dense or not _halo_reads(work.layer, layout))):
+        if (not dense and tile.out_channels != 64) or (tile.halo and (dense or not _reads(tile, work.layer, layout))):
             continue
         size = work.layer.out_size
         tiles = -(-work.pixels // tile.pixels)
@@ -137,6 +140,8 @@ def chain_ends(gpu: Gpu, batch: int, tensors: Iterable[tuple[int, int]]) -> floa
     return sum(2 * moved(gpu, batch * channels * size**2 * BYTES) for channels, size in tensors)
 
 
-def _halo_reads(layer: Layer, layout: str) -> bool:
-    suits = layer.window == 3 and layer.stride == 1
-    return suits and (layout == "channel-last" or (layout != "pass" and layer.size % 8 == 0))
+def _reads(tile: Tile, layer: Layer, layout: str) -> bool:
+    """Whether a tile of halo takes the layer: rows of NCHW are copied by the most pixels that divide them."""
+    if layer.window != 3 or layer.stride != 1 or layout == "pass":
+        return False
+    return layout == "channel-last" or tile.copy_pixels == math.gcd(layer.size, 8)

@@ -41,7 +41,7 @@ LAYOUT = """\
 ## BUDGET of layouts, {gpu}, {network} at {reduction:g}x
 
 The fastest kernel of each. NCHW: halo transposes what it loads; where it can't run (strides, 1x1, widths that are no
-multiple of 8), a pass to chunks and gather. Pass: always that. Channel-last: no pass, and halo without transposing;
+multiple of 4), a pass to chunks and gather. Pass: always that. Channel-last: no pass, and halo without transposing;
 the passes at the ends of its chains are in the last rows only. Direct 1x1: NCHW, and a gather that transposes 1x1 of
 stride 1 while it loads, which is not built. "Launches": kernels, each some microseconds that are not in the times."""
 
