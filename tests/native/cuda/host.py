@@ -126,6 +126,12 @@ class Gpu:
             Release(lambda _, memory: self.mock.mock_release(memory)),
         )
 
+    def primary(self, device: int) -> int | None:
+        """The primary context of a device."""
+        context = ctypes.c_void_p()
+        self.mock.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+        return context.value
+
     def launches(self) -> list[Launched]:
         """Since the last call."""
         taken = (Launched * 64)()
@@ -177,15 +183,19 @@ class CudaConv:
     def run(self, x: NDArray[Any], z: NDArray[Any] | None = None, offset: int = 0) -> NDArray[Any]:
         """Y; the arrays lie that many bytes beside an aligned address."""
         dims, size = self.prepare(x.shape)
-        on_gpu = [
-            OnGpu(self.gpu, np.ascontiguousarray(a, self.type), offset) for a in (x, *(() if z is None else (z,)))
-        ]
+        x_there, z_there = (
+            None if a is None else OnGpu(self.gpu, np.ascontiguousarray(a, self.type), offset) for a in (x, z)
+        )
         y, workspace = OnGpu(self.gpu, np.full(dims, np.nan, self.type)), OnGpu(self.gpu, np.zeros(size, np.uint8))
         error = ctypes.create_string_buffer(512)
-        if self.gpu.host.cct_cuda_conv_run(
-            self.handle, (ctypes.c_int64 * 4)(*x.shape), on_gpu[0].pointer, on_gpu[1].pointer if z is not None else None,
-            y.pointer, workspace.pointer if size else None, STREAM, error, len(error),
-        ):  # fmt: skip
+        pointers = (
+            x_there and x_there.pointer,
+            z_there and z_there.pointer,
+            y.pointer,
+            workspace.pointer if size else None,
+        )
+        x_dims = (ctypes.c_int64 * 4)(*x.shape)
+        if self.gpu.host.cct_cuda_conv_run(self.handle, x_dims, *pointers, STREAM, error, len(error)):
             raise SeamError(error.value.decode())
         return y.array()
 

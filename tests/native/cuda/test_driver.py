@@ -90,7 +90,7 @@ def test_a_library_without_cuda_says_how_to_get_it(strict_build, mock_driver):
 @pytest.mark.parametrize("offset", [2, 8])
 def test_a_pointer_that_is_not_aligned_is_refused(gpu, offset):
     case = SPEC.draw()
-    with pytest.raises(SeamError, match="X at 0x[0-9a-f]+ is not aligned to 16 bytes"):
+    with pytest.raises(SeamError, match=r"X at 0x[0-9a-f]+ is not aligned to 16 bytes"):
         conv_of(gpu, case).run(case.x, case.z, offset)
 
 
@@ -98,7 +98,7 @@ def test_memory_that_is_not_there_is_an_error(gpu):
     memory = Memory(Allocate(lambda _, size: None), Release(lambda _, memory: None))
     case = SPEC.draw()
     arguments = Arguments.of(case.packed, case.bias, **case.geometry)
-    with pytest.raises(SeamError, match="not enough memory on the GPU for [0-9]+ bytes of weights"):
+    with pytest.raises(SeamError, match=r"not enough memory on the GPU for [0-9]+ bytes of weights"):
         CudaConv(gpu, arguments, memory=memory)
 
 
@@ -113,23 +113,17 @@ def test_a_launch_that_fails_is_named(gpu, monkeypatch):
 def test_what_is_wrong_with_the_file_is_said_as_on_the_cpu(gpu):
     case = SPEC.draw()
     arguments = Arguments.of(case.packed, case.bias, **{**case.geometry, "strides": (0, 1)})
-    with pytest.raises(SeamError, match="PatternConv: strides = 0, not in 1..65535"):
+    with pytest.raises(SeamError, match=r"PatternConv: strides = 0, not in 1\.\.65535"):
         CudaConv(gpu, arguments)
 
 
 # ---------------------------------------------------------------- what is kept
 
 
-def primary(gpu, device):
-    context = ctypes.c_void_p()
-    gpu.mock.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
-    return context.value
-
-
 def test_the_kernels_are_loaded_once_for_each_context(gpu):
     case = SPEC.draw()
     convs = [conv_of(gpu, case, device) for device in (0, 2, 0, 2)]
-    assert [gpu.mock.mock_modules_of(primary(gpu, device)) for device in (0, 2)] == [1, 1]
+    assert [gpu.mock.mock_modules_of(gpu.primary(device)) for device in (0, 2)] == [1, 1]
     results = [conv.run(case.x, case.z) for conv in convs]
     assert all(np.array_equal(result, results[0]) for result in results)
     assert gpu.mock.mock_context_depth() == 0  # what was made current is so no more
