@@ -73,10 +73,10 @@ class Plan:
         waves = -(-self.blocks * self.parts // gpu.multiprocessors)  # blocks that run at once share the machine
         slabs = -(-work.layer.slabs(work.reduction) // self.parts)
         computing = waves * slabs * self.cost.bound(gpu) / gpu.clock
-        x, y = work.layer.read(work.batch), work.layer.written(work.batch)
+        x, z, y = work.layer.read(work.batch), work.layer.added(work.batch), work.layer.written(work.batch)
         weights = work.layer.weights(work.reduction) * BYTES / gpu.memory
         passes = 2 * moved(gpu, x) if self.to_chunks else 0.0
-        result = moved(gpu, y)
+        result = moved(gpu, z) + moved(gpu, y)
         if self.parts > 1:
             partials = moved(gpu, 2 * y * self.parts)  # float32
             passes += partials + result

@@ -14,7 +14,10 @@ REDUCTIONS = (2.25, 4.0, 8.0)
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with padding that keeps the size, or halves it with stride 2; `count` of it in the network."""
+    """A convolution with padding that keeps the size, or halves it with stride 2; `count` of it in the network.
+
+    Where `residual`, it adds another tensor to its result.
+    """
 
     in_channels: int
     out_channels: int
@@ -22,6 +25,7 @@ class Layer:
     window: int
     count: int
     stride: int = 1
+    residual: bool = False
 
     def __str__(self) -> str:
         stride = f" /{self.stride}" if self.stride > 1 else ""
@@ -43,6 +47,10 @@ class Layer:
     def read(self, batch: int) -> float:
         """Bytes of X."""
         return batch * self.size**2 * self.in_channels * BYTES
+
+    def added(self, batch: int) -> float:
+        """Bytes of Z."""
+        return self.written(batch) if self.residual else 0
 
     def written(self, batch: int) -> float:
         """Bytes of Y."""
@@ -71,7 +79,7 @@ def _bottlenecks(width: int, size: int, count: int, first_in: int, stride: int) 
     return (
         Layer(first_in, width, size, 1, 1),
         Layer(width, width, size, 3, 1, stride),
-        Layer(width, out, inner, 1, count),
+        Layer(width, out, inner, 1, count, residual=True),
         Layer(out, width, inner, 1, count - 1),
         Layer(width, width, inner, 3, count - 1),
     )

@@ -13,5 +13,5 @@ def seconds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> float:
 
 def bounds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> tuple[float, float]:
     """Seconds of arithmetic and of memory."""
-    moved = layer.read(batch) + layer.written(batch) + layer.weights(reduction) * BYTES
+    moved = layer.read(batch) + layer.added(batch) + layer.written(batch) + layer.weights(reduction) * BYTES
     return layer.flops(batch, reduction) / gpu.tensor, moved / gpu.memory

@@ -87,6 +87,8 @@ def test_roofline():
     flops, bytes_ = 2 * 8 * 28**2 * 512 * 512 * 9, (8 * 28**2 * 512 * 2 + 512 * 512 * 9) * 2
     assert roofline.bounds(A100, layer, 8, DENSE) == pytest.approx((flops / 312e12, bytes_ / 1555e9))
     assert roofline.seconds(A100, layer, 8, DENSE) / roofline.seconds(A100, layer, 8, 4) == pytest.approx(4)
+    added = roofline.bounds(A100, Layer(512, 512, 28, 3, 1, residual=True), 8, DENSE)
+    assert added[1] == pytest.approx((bytes_ + 8 * 28**2 * 512 * 2) / 1555e9)
     early = Layer(64, 64, 224, 3, 1)  # memory bound: more reduction gives nothing
     assert roofline.seconds(A100, early, 8, 4) == pytest.approx(roofline.seconds(A100, early, 8, 8), rel=0.01)
 
@@ -109,6 +111,8 @@ def test_the_time_of_a_plan():
     halves = budget.Plan(cost, 54, 54, 2, to_chunks=False)
     x, y = 512 * 56**2 * 2, 64 * 56**2 * 2
     assert halves.seconds(A100, work) == pytest.approx(once / 2 + moved(A100, 4 * y) + moved(A100, y))
+    adding = Work(Layer(512, 64, 56, 3, 1, residual=True), 1, 4.0)  # finish does it
+    assert halves.seconds(A100, adding) - halves.seconds(A100, work) == pytest.approx(moved(A100, y))
     passed = budget.Plan(cost, 108, 108, 1, to_chunks=True)
     assert passed.seconds(A100, work) == pytest.approx(once + 2 * moved(A100, x))
     assert [p.launches for p in (plan, halves, passed)] == [1, 2, 2]
