@@ -51,6 +51,8 @@ MUTANTS = [
     Mutant("half of the zeros", "copy_async", "inside ? 16 : 0", "inside ? 16 : 8"),
     Mutant("no zeros", "copy_async", "inside ? 16 : 0", "16"),
     Mutant("a copy of 8 bytes", "copy_async", ".cg.shared.global [%0], [%1], 16", ".ca.shared.global [%0], [%1], 8"),
+    Mutant("no zeros, of 8 bytes", "copy_async_8", "inside ? 8 : 0", "8"),
+    Mutant("half a copy of 8 bytes", "copy_async_8", "inside ? 8 : 0", "inside ? 4 : 0"),
     Mutant("no group is closed", "commit_copies", "cp.async.commit_group;", ""),
     Mutant("a group too few is waited for", "wait_copies", '"n"(kGroups)', '"n"(kGroups + 1)'),
     Mutant("no wait", "wait_copies", "cp.async.wait_group %0;", "// %0"),
