@@ -21,6 +21,6 @@ def selftest(provider: str) -> SelfTest:
     On CUDA each case is compared with the CPU's routine too. The report is Markdown, to paste into an issue. A case
     that is wrong exits 1; a machine that can't run the library on the provider exits 2 and says what is missing.
     """
-    from cct.selftest import run_self_test
+    from cct.selftest.run_self_test import run_self_test
 
     return run_self_test(provider, lambda line: click.echo(line, err=True))
