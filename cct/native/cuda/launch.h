@@ -21,6 +21,9 @@
 //   out tile  the output channels that a block of threads computes, BN of one group: consecutive places of
 //             order, filled up with -1.
 //
+// A weight of zero is multiplied like any other: an infinity or NaN in X makes NaN of it, as it does in the
+// dense convolution, though plain and the CPU never read what is not kept.
+//
 // All pointers are to the GPU's memory and aligned to 16 bytes. float16 is uint16_t. Below 2^31 each: images
 // * out_plane + 256 and images * chunk_count * height * width (gather), images * row_tiles * column_tiles *
 // out_tiles and channels * height * width (halo). Other products are computed in 64 bits.
@@ -73,9 +76,9 @@ struct Ending {
   float clip_min, clip_max;
 };
 
-// halo: grid (row_tiles * column_tiles * images * out_tiles, 1, parts), the out tile first: blocks that run
-// at the same time share pixels. Part p of an out tile with `count` slabs takes p * count / parts up to (p +
-// 1) * count / parts.
+// halo: rows of X are a multiple of the tile's copy_pixels. Grid (row_tiles * column_tiles * images *
+// out_tiles, 1, parts), the out tile first: blocks that run at the same time share pixels. Part p of an out
+// tile with `count` slabs takes p * count / parts up to (p + 1) * count / parts.
 struct HaloArguments {
   Slabs slabs;
   Ending ending;
