@@ -7,8 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cases import TYPES, cases
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from native.cuda.device_cases import SAME, SPECS, Spec
 from native.cuda.host import DEVICES, STREAM, Gpu, conv_of
+from native.cuda.launch import TILES
 from native.cuda.slabs import Geometry, plain_tables, slab_tables
 from native.seam import SeamError
 
@@ -48,6 +52,50 @@ def computes(gpu, spec, device=0):
 def test_every_shape_is_computed(gpu, spec):
     """By whichever kernels the rule chooses: the kernels' own tests choose theirs."""
     computes(gpu, spec)
+
+
+@st.composite
+def wide_specs(draw):
+    """Enough channels that tensor cores are worth it, in small images."""
+    window, strides, pads, dilations = draw(
+        st.sampled_from([
+            ((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)), ((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)),
+            ((3, 3), (2, 2), (1, 1, 1, 1), (1, 1)), ((3, 3), (1, 2), (2, 0, 1, 3), (1, 2)),
+            ((1, 1), (1, 1), (0, 0, 0, 0), (1, 1)), ((1, 1), (2, 1), (0, 1, 0, 0), (1, 1)),
+            ((5, 5), (1, 1), (2, 2, 2, 2), (1, 1)),
+        ])
+    )  # fmt: skip
+    height, width = draw(st.integers(5, 12)), draw(st.sampled_from([5, 7, 8, 12, 16, 24]))
+    group = draw(st.sampled_from([1, 1, 2]))
+    return Spec(
+        "float16",
+        (draw(st.integers(1, 3)), group * draw(st.integers(9, 40)), height, width),
+        group * draw(st.integers(40, 140)),
+        window=window,
+        geometry=Geometry(strides, pads, dilations),
+        group=group,
+        block=draw(st.sampled_from([(64, 8), (8, 8), (4, 1), (3, 5)])),
+        entries=1 if window == (1, 1) else draw(st.integers(3, 9)),
+        keep=draw(st.sampled_from([0.3, 1.0])),
+        act=draw(st.sampled_from(["none", "relu", "clip"])),
+        residual=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(wide_specs(), st.sampled_from(["8.0", "9.0", "8.6 with 4 multiprocessors"]))
+def test_tensor_cores_compute_any_case(gpu, spec, device):
+    launches = computes(gpu, spec, DEVICES[device])
+    assert launches[0].kernel.startswith(("cct_halo", "cct_to_chunks")) or spec.keep < 1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases(max_size=14), st.sampled_from(list(TYPES)), st.sampled_from(["8.0", "7.5"]))
+def test_any_case_is_computed(gpu, case, types, device):
+    """Mostly by plain: they have few channels."""
+    case = case.cast(types)
+    error = abs(conv_of(gpu, case, DEVICES[device]).run(case.x, case.z).astype(np.float64) - case.expected())
+    assert (error <= case.bound()).all()
 
 
 @pytest.mark.parametrize("device", ["7.5", "9.0", "12.0", "8.6 with 4 multiprocessors"])
@@ -132,23 +180,30 @@ def planned(gpu, spec, device="8.0"):
     return [(launched.kernel.removeprefix("cct_"), tuple(launched.grid)) for launched in gpu.launches()]
 
 
-@pytest.mark.parametrize(
-    ("shape", "out_channels", "expected"),
-    [
-        ((8, 64, 56, 56), 64, [("halo_8x32x64", (112, 1, 1))]),  # as many pixels in tiles of either kind: the first
-        ((9, 64, 112, 48), 64, [("halo_16x16x64", (189, 1, 1))]),  # wide tiles would leave half of their last column
-        ((8, 64, 112, 112), 128, [("halo_8x16x128", (784, 1, 1))]),
-        ((64, 64, 28, 28), 128, [("halo_4x32x128_by4", (448, 1, 1))]),  # rows of a multiple of 4, not of 8
-        # Half of a tile of halo would be empty; one tile of gather, in three parts of 8 slabs.
-        ((1, 64, 8, 8), 128, [("to_chunks", (1, 8, 1)), ("gather_128x128", (1, 1, 3)), ("finish", (1, 128, 1))]),
-        # Rows of 14 pixels are no multiple of 4.
-        ((512, 64, 14, 14), 64, [("to_chunks", (784, 8, 1)), ("gather_256x64", (392, 1, 1))]),
-        # Fewer tiles than multiprocessors: smaller ones.
-        ((32, 64, 14, 14), 64, [("to_chunks", (49, 8, 1)), ("gather_64x64", (98, 1, 2)), ("finish", (49, 64, 1))]),
-        # Fewer tiles still: parts, as many as give each multiprocessor two blocks.
-        ((1, 256, 56, 56), 128, [("halo_8x16x128", (28, 1, 7)), ("finish", (25, 128, 1))]),
-    ],
-)
+PLANS = [
+    ((8, 64, 56, 56), 64, [("halo_8x32x64", (112, 1, 1))]),  # as many pixels in tiles of either kind: the first
+    ((9, 64, 112, 48), 64, [("halo_16x16x64", (189, 1, 1))]),  # wide tiles would leave half of their last column
+    ((8, 64, 112, 112), 128, [("halo_8x16x128", (784, 1, 1))]),
+    ((64, 64, 28, 28), 128, [("halo_4x32x128_by4", (448, 1, 1))]),  # rows of a multiple of 4, not of 8
+    ((64, 64, 28, 28), 64, [("halo_8x32x64_by4", (256, 1, 1))]),
+    # Half of a tile of halo would be empty; one tile of gather, in three parts of 8 slabs.
+    ((1, 64, 8, 8), 128, [("to_chunks", (1, 8, 1)), ("gather_128x128", (1, 1, 3)), ("finish", (1, 128, 1))]),
+    # Rows of 14 pixels are no multiple of 4.
+    ((512, 64, 14, 14), 64, [("to_chunks", (784, 8, 1)), ("gather_256x64", (392, 1, 1))]),
+    ((80, 64, 14, 14), 64, [("to_chunks", (123, 8, 1)), ("gather_128x64", (123, 1, 1))]),
+    # Fewer tiles than multiprocessors: smaller ones.
+    ((32, 64, 14, 14), 64, [("to_chunks", (49, 8, 1)), ("gather_64x64", (98, 1, 2)), ("finish", (49, 64, 1))]),
+    # Fewer tiles still: parts, as many as give each multiprocessor two blocks.
+    ((1, 256, 56, 56), 128, [("halo_8x16x128", (28, 1, 7)), ("finish", (25, 128, 1))]),
+]
+
+
+def test_every_tile_has_its_shapes():
+    chosen = {f"cct_{name}" for *_, expected in PLANS for name, _ in expected}
+    assert set(TILES) <= chosen
+
+
+@pytest.mark.parametrize(("shape", "out_channels", "expected"), PLANS)
 def test_the_kernel_follows_the_shape(gpu, no_run, shape, out_channels, expected):
     assert planned(gpu, Spec("float16", shape, out_channels)) == expected
 
