@@ -59,9 +59,7 @@ def find_driver() -> Driver:
             return Driver(cuda, [], _error(driver, failed))
         return Driver(cuda, [_gpu(driver, number) for number in range(_int(driver.cuDeviceGetCount))])
     except AttributeError as error:
-        raise LibraryError(
-            f"the NVIDIA driver here lacks a function ({first_line(error)}): install a newer one"
-        ) from error
+        raise LibraryError(f"the NVIDIA driver here is too old ({first_line(error)}): install a newer one") from error
 
 
 def _gpu(driver: ctypes.CDLL, number: int) -> Gpu:
