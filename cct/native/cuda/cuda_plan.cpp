@@ -52,6 +52,7 @@ bool use_slabs(const Packed& packed, const SlabSteps& steps, const Device& devic
     if (tile.out_channels == steps.tile_channels && tile.shared_bytes(slabs) > device.shared_bytes)
       return false;
   }
+  // By what is stored, which is never less than what is computed: no file can ask for more memory than this.
   const double kept = double(packed.kernels) * packed.bo * packed.bi * packed.entries;
   return kept && steps.stored() <= kTensorGain * kept;
 }
