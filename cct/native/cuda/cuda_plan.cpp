@@ -79,7 +79,7 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
   const int64_t copy_pixels = size.in[1] % 8 == 0 ? 8 : 4;  // the widest copies that the rows allow
   int64_t computed = static_cast<int64_t>(pixels * kMostHaloWaste) + 1;  // pixels, in the best tiles yet
   for (const Tile& candidate : kTiles) {
-    if (!halo || !candidate.halo || candidate.out_channels != slabs.tile_channels ||
+    if (!halo || !candidate.halo() || candidate.out_channels != slabs.tile_channels ||
         candidate.copy_pixels != copy_pixels || size.in[1] % copy_pixels) {
       continue;
     }
@@ -106,7 +106,7 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
 // The largest that gives each multiprocessor a block, or else the smallest.
 void CudaPlan::choose_gather_tile(int64_t pixels, const SlabShape& slabs, const Device& device) {
   for (const Tile& candidate : kTiles) {
-    if (candidate.halo || candidate.out_channels != slabs.tile_channels) continue;
+    if (candidate.way != Way::kGather || candidate.out_channels != slabs.tile_channels) continue;
     tile = &candidate;
     blocks = divide_up(pixels, candidate.pixels()) * slabs.out_tiles;
     if (blocks >= device.multiprocessors) break;
@@ -129,7 +129,7 @@ void CudaPlan::choose_parts(const SlabShape& slabs, const Device& device) {
 void CudaPlan::place_workspace(const SlabShape& slabs) {
   constexpr int64_t kAlignment = 256;
   const int64_t chunks =
-      tile->halo ? 0 : product("X", images, slabs.chunks, in_plane(), kChunk, sizeof(uint16_t));
+      tile->halo() ? 0 : product("X", images, slabs.chunks, in_plane(), kChunk, sizeof(uint16_t));
   partials_at = divide_up(chunks, kAlignment) * kAlignment;
   partials_pitch = divide_up(images * out_plane(), tile->pixels()) * tile->pixels();
   const int64_t sums = parts == 1 ? 0

@@ -158,7 +158,7 @@ CCT_DEVICE void end_tile(const Sums<kTile>& sums, const Ending& ending, int out_
       const int64_t first_place =
           (static_cast<int64_t>(block_z()) * out_tiles + out_tile) * tile.out_channels;
       write_partials(round, ending, first_place, pixel_of);
-    } else if constexpr (tile.halo) {
+    } else if constexpr (tile.copy_pixels) {
       write_round<tile.copy_pixels>(round, ending, out_tile, pixel_of);
     } else if (ending.out_plane % 8 == 0) {
       write_round<8>(round, ending, out_tile, pixel_of);

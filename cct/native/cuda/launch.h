@@ -1,13 +1,14 @@
 // What the host hands to each kernel on the GPU: one struct by value, and the tables that it points to. Plain
 // C++, included by nvcc, by the host and by the emulator alike.
 //
-// Y = clip(conv(X, W) + bias [+ Z]); X, Z and Y are NCHW. Three ways:
+// Y = clip(conv(X, W) + bias [+ Z]); X, Z and Y are NCHW. Four ways:
 //
 //   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16 on tensor cores
+//   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels; float16 on tensor cores
 //   gather    any window of at most 32 taps; float16 on tensor cores; to_chunks runs before it
 //   plain     anything, float32 or float16, on any GPU
 //
-// halo and gather may split the sum into parts (grid z), which finish adds; nothing is atomic.
+// All but plain may split the sum into parts (grid z), which finish adds; nothing is atomic.
 //
 // Words of the tensor core kernels:
 //
@@ -26,7 +27,7 @@
 //
 // All pointers are to the GPU's memory and aligned to 16 bytes. float16 is uint16_t. Below 2^31 each: images
 // * out_plane + 256 and images * chunk_count * height * width (gather), images * row_tiles * column_tiles *
-// out_tiles and channels * height * width (halo). Other products are computed in 64 bits.
+// out_tiles (halo) and channels * height * width (halo, pointwise). Other products are computed in 64 bits.
 #pragma once
 
 #include <cstdint>
@@ -86,6 +87,15 @@ struct HaloArguments {
   const int32_t* inputs;  // [chunks][8]: channel of X, or -1
   int32_t images, channels, height, width;
   int32_t row_tiles, column_tiles;  // ceil(height / rows of the tile), ceil(width / its columns)
+};
+
+// pointwise: planes of X are a multiple of the tile's copy_pixels. Grid as for gather.
+struct PointwiseArguments {
+  Slabs slabs;
+  Ending ending;
+  const uint16_t* x;      // [images][channels][plane]
+  const int32_t* inputs;  // [chunks][8]: channel of X, or -1
+  int32_t images, channels, plane;
 };
 
 // gather: grid (pixel_tiles * out_tiles, 1, parts), the out tile first; pixel_tiles = ceil(images * out_plane

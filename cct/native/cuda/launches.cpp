@@ -135,7 +135,7 @@ void launch_all(const Context& context, const Convolution& conv, const GpuWeight
   if (!plan.images) return;
   const Run run(context, conv, weights, plan, images, stream);
   if (!plan.tile) return run.plain();
-  if (plan.tile->halo) {
+  if (plan.tile->halo()) {
     run.halo();
   } else {
     run.to_chunks();

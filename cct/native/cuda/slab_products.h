@@ -1,4 +1,5 @@
-// What halo and gather have in common: which slabs a block of threads adds up, and the products of one.
+// What halo, pointwise and gather have in common: which slabs a block of threads adds up, and the products of
+// one.
 #pragma once
 
 #include "ending.h"
@@ -6,6 +7,9 @@
 namespace cct::cuda {
 
 #if defined(CCT_EMULATE) || __CUDA_ARCH__ >= 800
+
+// In tables of the distances of channels: none, and where it leads is aligned as they are.
+constexpr int32_t kNoChannel = INT32_MIN;
 
 // This block's slabs of its out tile.
 struct Part {
@@ -49,12 +53,19 @@ CCT_DEVICE uint32_t weights_of_lane(int first_channel, int lane) {
 }
 
 // Adds the products of two steps, half a slab. `pixels(i)` is the address of the lane's row of the i-th 16
-// pixels, `weights` that of weights_of_lane in the slab.
+// pixels, `weights` that of weights_of_lane in the slab. A row has the steps of a pixel; in pointwise it has
+// the pixels of a channel.
 template <int kTile, class Pixels>
 CCT_DEVICE void add_products(Sums<kTile>& sums, Pixels pixels, uint32_t weights) {
   constexpr int kPixels = kTiles[kTile].warp_pixels / 16, kChannels = kTiles[kTile].warp_channels / 16;
   uint32_t a[kPixels][4], b[kChannels][4];
-  CCT_UNROLL for (int i = 0; i < kPixels; ++i) load_matrices(a[i], pixels(i));
+  CCT_UNROLL for (int i = 0; i < kPixels; ++i) {
+    if constexpr (kTiles[kTile].way == Way::kPointwise) {
+      load_transposed(a[i], pixels(i));
+    } else {
+      load_matrices(a[i], pixels(i));
+    }
+  }
   CCT_UNROLL for (int j = 0; j < kChannels; ++j) load_matrices(b[j], weights + j * 16 * 64);
   CCT_UNROLL for (int i = 0; i < kPixels; ++i) {
     CCT_UNROLL for (int j = 0; j < kChannels; ++j) {

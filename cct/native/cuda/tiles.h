@@ -12,19 +12,23 @@
 
 namespace cct::cuda {
 
+enum class Way { kHalo, kPointwise, kGather };
+
 // A tile is the part of Y that a block of threads computes: pixels x output channels, cut into one rectangle
 // for each of its warps.
 struct Tile {
   const char* kernel;  // its name in the module
-  bool halo;           // else gather
-  int rows, columns;   // output pixels; gather has one row: consecutive pixels of all images
-  int out_channels;    // BN
+  Way way;
+  int rows, columns;  // output pixels; but for halo one row: consecutive pixels of all images
+  int out_channels;   // BN
   int warp_pixels, warp_channels;
   int stages;       // slabs that are in shared memory at a time
-  int copy_pixels;  // of halo's copies: rows of X and of Y are multiples of it
+  int copy_pixels;  // that halo and pointwise copy at a time: rows (halo) or planes of X are multiples of it
 
   CCT_BOTH constexpr int pixels() const { return rows * columns; }
   CCT_BOTH constexpr int warps() const { return pixels() / warp_pixels * (out_channels / warp_channels); }
+
+  CCT_BOTH constexpr bool halo() const { return way == Way::kHalo; }
 
   // Weights of a slab.
   CCT_BOTH constexpr int weight_bytes() const { return out_channels * kSlab * 2; }
@@ -37,17 +41,20 @@ struct Tile {
 
   // Pixels of a slab.
   CCT_BOTH constexpr int pixel_bytes() const {
-    return halo ? halo_groups() * 8 * kChunk * 2 : pixels() * kSlab * 2;
+    return halo() ? halo_groups() * 8 * kChunk * 2 : pixels() * kSlab * 2;
   }
 
   // Everything but the table. halo has two buffers of transposed pixels beside the stages.
   CCT_BOTH constexpr int pipeline_bytes() const {
-    return stages * (pixel_bytes() + weight_bytes()) + (halo ? 2 * pixel_bytes() : 0);
+    return stages * (pixel_bytes() + weight_bytes()) + (halo() ? 2 * pixel_bytes() : 0);
   }
 
-  // A row of the table for each slab; halo has one more. halo: 4 distances of taps, 8 of channels; gather: 4
-  // x (distance, tap).
-  CCT_BOTH constexpr int table_bytes(int slabs) const { return halo ? (slabs + 1) * 48 : slabs * 32; }
+  // A row of the table for each slab; halo has one more. halo: 4 distances of taps, 8 of channels; pointwise:
+  // 32 distances of channels; gather: 4 x (distance, tap).
+  CCT_BOTH constexpr int table_bytes(int slabs) const {
+    if (halo()) return (slabs + 1) * 48;
+    return slabs * (way == Way::kPointwise ? kSlab * 4 : kSlabSteps * 8);
+  }
 
   // The sums pass through shared memory in this many rounds, in the memory of the pipeline.
   CCT_BOTH constexpr int rounds() const { return pixels() * out_channels > 8192 ? 2 : 1; }
@@ -65,6 +72,12 @@ enum TileNumber {
   kHalo8x32x64By4,
   kHalo8x16x128,
   kHalo4x32x128By4,
+  kPointwise128x128,
+  kPointwise256x64,
+  kPointwise128x64,
+  kPointwise128x128By4,
+  kPointwise256x64By4,
+  kPointwise128x64By4,
   kGather128x128,
   kGather256x64,
   kGather128x64,
@@ -72,15 +85,21 @@ enum TileNumber {
 };
 
 constexpr Tile kTiles[] = {
-    {"cct_halo_8x32x64", true, 8, 32, 64, 64, 64, 3, 8},
-    {"cct_halo_16x16x64", true, 16, 16, 64, 64, 64, 3, 8},
-    {"cct_halo_8x32x64_by4", true, 8, 32, 64, 64, 64, 3, 4},
-    {"cct_halo_8x16x128", true, 8, 16, 128, 64, 64, 3, 8},
-    {"cct_halo_4x32x128_by4", true, 4, 32, 128, 64, 64, 3, 4},
-    {"cct_gather_128x128", false, 1, 128, 128, 64, 64, 3, 0},
-    {"cct_gather_256x64", false, 1, 256, 64, 64, 64, 3, 0},
-    {"cct_gather_128x64", false, 1, 128, 64, 64, 32, 4, 0},
-    {"cct_gather_64x64", false, 1, 64, 64, 32, 32, 4, 0},
+    {"cct_halo_8x32x64", Way::kHalo, 8, 32, 64, 64, 64, 3, 8},
+    {"cct_halo_16x16x64", Way::kHalo, 16, 16, 64, 64, 64, 3, 8},
+    {"cct_halo_8x32x64_by4", Way::kHalo, 8, 32, 64, 64, 64, 3, 4},
+    {"cct_halo_8x16x128", Way::kHalo, 8, 16, 128, 64, 64, 3, 8},
+    {"cct_halo_4x32x128_by4", Way::kHalo, 4, 32, 128, 64, 64, 3, 4},
+    {"cct_pointwise_128x128", Way::kPointwise, 1, 128, 128, 64, 64, 3, 8},
+    {"cct_pointwise_256x64", Way::kPointwise, 1, 256, 64, 64, 64, 3, 8},
+    {"cct_pointwise_128x64", Way::kPointwise, 1, 128, 64, 64, 32, 4, 8},
+    {"cct_pointwise_128x128_by4", Way::kPointwise, 1, 128, 128, 64, 64, 3, 4},
+    {"cct_pointwise_256x64_by4", Way::kPointwise, 1, 256, 64, 64, 64, 3, 4},
+    {"cct_pointwise_128x64_by4", Way::kPointwise, 1, 128, 64, 64, 32, 4, 4},
+    {"cct_gather_128x128", Way::kGather, 1, 128, 128, 64, 64, 3, 0},
+    {"cct_gather_256x64", Way::kGather, 1, 256, 64, 64, 64, 3, 0},
+    {"cct_gather_128x64", Way::kGather, 1, 128, 64, 64, 32, 4, 0},
+    {"cct_gather_64x64", Way::kGather, 1, 64, 64, 32, 32, 4, 0},
 };
 constexpr int kTileCount = sizeof kTiles / sizeof *kTiles;
 

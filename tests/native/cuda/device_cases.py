@@ -97,6 +97,7 @@ class Spec:
 
 
 SAME = Geometry(pads=(1, 1, 1, 1))
+ONE: dict[str, Any] = {"window": (1, 1), "entries": 1, "geometry": Geometry()}  # of a Spec
 
 
 def aligned(array: Array) -> Array:
@@ -179,6 +180,11 @@ def _tiled(
         arguments: ctypes.Structure = launch.HaloArguments(slabs_struct, ending_struct)
         arguments = _fill(arguments, inputs, channels=channels, **image, **tiles)
         reads |= inputs
+    elif tile.way == "pointwise":
+        blocks = -(-pixels // tile.pixels)
+        arguments = launch.PointwiseArguments(slabs_struct, ending_struct)
+        arguments = _fill(arguments, inputs, images=images, channels=channels, plane=height * width)
+        reads |= inputs
     else:
         blocks = -(-pixels // tile.pixels)
         chunk_count = len(tables["inputs"])
@@ -202,9 +208,8 @@ def _specs() -> list[Spec]:
     """At least one of everything for each kernel."""
     none = Geometry()
     every: list[Spec] = []
-    for kernel in (name for name, tile in TILES.items() if not tile.halo):
+    for kernel in (name for name, tile in TILES.items() if tile.way == "gather"):
         bn = TILES[kernel].out_channels
-        one: dict[str, Any] = {"window": (1, 1), "entries": 1, "geometry": none}
         every += [
             Spec(kernel, (1, 48, 12, 12), 64, act="relu"),
             Spec(kernel, (2, 24, 9, 7), 40, keep=0.6, residual=True, act="clip"),
@@ -215,8 +220,8 @@ def _specs() -> list[Spec]:
             Spec(kernel, (1, 8, 1, 1), 8, block=(8, 8)),
             Spec(kernel, (2, 16, 7, 7), 64, keep=0.0, act="relu", residual=True),
             Spec(kernel, (1, 40, 7, 7), 72, parts=3, residual=True, act="relu"),
-            Spec(kernel, (1, 72, 8, 8), 96, **one, keep=0.8),
-            Spec(kernel, (5, 40, 3, 3), 64, **one, parts=2),
+            Spec(kernel, (1, 72, 8, 8), 96, **ONE, keep=0.8),
+            Spec(kernel, (5, 40, 3, 3), 64, **ONE, parts=2),
             Spec(kernel, (1, 20, 9, 9), 70, block=(4, 1), keep=0.3),
             Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
             Spec(kernel, (1, 8, 11, 11), 16, window=(5, 5), entries=9, block=(16, 8)),
@@ -236,6 +241,19 @@ def _specs() -> list[Spec]:
             Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
             Spec(kernel, (1, 24, 4, 32), 16, entries=9),
             Spec(kernel, (1, 32, 4, 8), bn * 2, keep=0.4, block=(8, 8), parts=4),
+        ]
+    for kernel, tile in ((name, tile) for name, tile in TILES.items() if tile.way == "pointwise"):
+        bn, some = tile.out_channels, 8 if tile.copy_pixels == 8 else 12  # pixels
+        every += [
+            Spec(kernel, (1, 208, 8, some), 64, **ONE, act="relu"),  # 7 slabs, the last with steps that only fill it
+            Spec(kernel, (1, 8, 1, tile.copy_pixels), 8, **ONE, block=(8, 8)),
+            Spec(kernel, (3, 27, 11, some), 40, **ONE, keep=0.6, block=(5, 3), residual=True, act="clip"),
+            Spec(kernel, (5, 200, 3, some), bn + 8, **ONE, keep=0.5, block=(8, 8), residual=True, act="relu"),
+            Spec(kernel, (2, 136, 7, some), 72, **ONE, parts=3, residual=True, act="relu"),
+            Spec(kernel, (1, 30, 9, some), bn * 2, **ONE, keep=0.4, block=(16, 1), act="clip"),
+            Spec(kernel, (2, 24, 5, some), 24, **ONE, keep=0.0, residual=True, act="relu"),
+            Spec(kernel, (4, 60, 4, some), 36, **ONE, group=3, block=(4, 4), keep=0.7),
+            Spec(kernel, (9, 100, 1, some), bn + 1, **ONE, keep=0.3, block=(8, 8), parts=4),
         ]
     for kernel in ("cct_plain_float32", "cct_plain_float16"):
         every += [

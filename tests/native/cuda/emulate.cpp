@@ -34,9 +34,9 @@ int cct_emulate(void (*kernel)(const void*), const int grid[3], int threads, int
 
 // What launch.h and tiles.h are for a C++ compiler, for the tests' own account of them.
 int64_t cct_size_of(int which) {
-  const int64_t sizes[] = {sizeof(cct::cuda::HaloArguments), sizeof(cct::cuda::GatherArguments),
-                           sizeof(cct::cuda::ChunksArguments), sizeof(cct::cuda::FinishArguments),
-                           sizeof(cct::cuda::PlainArguments)};
+  const int64_t sizes[] = {sizeof(cct::cuda::HaloArguments),   sizeof(cct::cuda::PointwiseArguments),
+                           sizeof(cct::cuda::GatherArguments), sizeof(cct::cuda::ChunksArguments),
+                           sizeof(cct::cuda::FinishArguments), sizeof(cct::cuda::PlainArguments)};
   return sizes[which];
 }
 

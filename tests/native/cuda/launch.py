@@ -45,6 +45,15 @@ class HaloArguments(ctypes.Structure):
     )
 
 
+class PointwiseArguments(ctypes.Structure):
+    _fields_ = (
+        ("slabs", Slabs),
+        ("ending", Ending),
+        *((name, POINTER) for name in ("x", "inputs")),
+        *((name, INT) for name in ("images", "channels", "plane")),
+    )
+
+
 class GatherArguments(ctypes.Structure):
     _fields_ = (
         ("slabs", Slabs),
@@ -76,7 +85,8 @@ class PlainArguments(ctypes.Structure):
     )
 
 
-ARGUMENTS = (HaloArguments, GatherArguments, ChunksArguments, FinishArguments, PlainArguments)  # cct_size_of's order
+# In cct_size_of's order.
+ARGUMENTS = (HaloArguments, PointwiseArguments, GatherArguments, ChunksArguments, FinishArguments, PlainArguments)
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class Tile:
     """A row of kTiles."""
 
     kernel: str
-    halo: bool
+    way: str  # halo, pointwise or gather
     rows: int
     columns: int
     out_channels: int
@@ -92,6 +102,10 @@ class Tile:
     warp_channels: int
     stages: int
     copy_pixels: int
+
+    @property
+    def halo(self) -> bool:
+        return self.way == "halo"
 
     @property
     def pixels(self) -> int:
@@ -102,13 +116,14 @@ class Tile:
         groups = -(-(self.rows + 2) * (self.columns + 16) // 128) * 16
         pixels = groups * 128 if self.halo else self.pixels * 64
         pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.halo else 0)
-        return pipeline + ((slabs + 1) * 48 if self.halo else slabs * 32)
+        rows = {"halo": (slabs + 1) * 48, "pointwise": slabs * 128, "gather": slabs * 32}
+        return pipeline + rows[self.way]
 
 
 def _tiles() -> dict[str, Tile]:
     source = (FOLDER / "tiles.h").read_text()
-    found = re.findall(r'\{"(\w+)", (true|false), ([\d, ]+)\}', source)
-    return {name: Tile(name, halo == "true", *map(int, sizes.split(","))) for name, halo, sizes in found}
+    found = re.findall(r'\{"(\w+)", Way::k(\w+), ([\d, ]+)\}', source)
+    return {name: Tile(name, way.lower(), *map(int, sizes.split(","))) for name, way, sizes in found}
 
 
 TILES = _tiles()

@@ -12,13 +12,18 @@ def products(tile: Tile) -> int:
     return tile.warp_pixels // 16 * (tile.warp_channels // 8) * 2
 
 
-def loads(tile: Tile) -> int:
-    """Ldmatrix instructions of a warp that bring operands of its products, four matrices each."""
-    return (tile.warp_pixels // 16 + tile.warp_channels // 16) * 2
+def pixel_loads(tile: Tile) -> int:
+    """Ldmatrix instructions of a warp that bring pixels to its products, four matrices each."""
+    return tile.warp_pixels // 16 * 2
+
+
+def weight_loads(tile: Tile) -> int:
+    """The same of weights."""
+    return tile.warp_channels // 16 * 2
 
 
 def pixel_pieces(tile: Tile) -> int:
-    """16-byte pieces of the input that the block copies: 8 pixels of a channel (halo), or 8 channels of a pixel."""
+    """16-byte pieces of the input that the block copies: 8 pixels of a channel, or (gather) 8 channels of a pixel."""
     return (tile.rows + 2) * (tile.columns + 16) if tile.halo else tile.pixels * SLAB_STEPS
 
 
@@ -28,8 +33,8 @@ def weight_pieces(tile: Tile) -> int:
 
 
 def copies(tile: Tile) -> int:
-    """cp.async instructions of a thread: those of pixels take 16 bytes or, where rows of X are multiples of 4, 8."""
-    of_piece = 8 // tile.copy_pixels if tile.halo else 1
+    """cp.async instructions of a thread: those of pixels take 16 bytes or, in kernels for multiples of 4 pixels, 8."""
+    of_piece = 8 // (tile.copy_pixels or 8)
     pixels = pixel_pieces(tile)
     if tile.halo:
         pixels = -(-pixels // THREADS) * THREADS  # all threads copy as much

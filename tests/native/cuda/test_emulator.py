@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from cases import Case, draw_packed, draw_values
-from native.cuda.device_cases import SAME, SPECS, Spec, device_case
+from native.cuda.device_cases import ONE, SPECS, Spec, device_case
 from native.cuda.emulation import Emulator, conflicts
 from native.cuda.launch import ARGUMENTS, TILES
+from native.cuda.slabs import Geometry
 
 KERNELS = [*TILES, "cct_plain_float32", "cct_plain_float16"]
 FIRST = {spec.kernel: spec for spec in reversed(SPECS)}
@@ -59,18 +61,21 @@ def test_any_order_of_threads_agrees(emulator, kernel):
 @pytest.mark.parametrize("parts", [1, 2])
 def test_no_accesses_share_a_bank(emulator, kernel, parts):
     """With every output channel in use, so that all lanes store; a few stores of halo's table may."""
-    spec = Spec(kernel, (1, 32, 16, 32), TILES[kernel].out_channels, keep=1, residual=True, parts=parts)
+    window = ONE if TILES[kernel].way == "pointwise" else {}
+    spec = Spec(kernel, (1, 32, 16, 32), TILES[kernel].out_channels, **window, keep=1, residual=True, parts=parts)
     counted = conflicts([emulator.run(spec.build())[kernel]])
     assert counted.pop("stores") < 1.01
     assert set(counted.values()) == {1}
 
 
 def identity(kernel: str, act: str) -> Case:
-    """Y = act(X) of one channel: 5 x 8 pixels, windows of 3x3 that keep the one in the middle."""
+    """Y = act(X) of one channel: 5 x 8 pixels, windows of 3x3 that keep the one in the middle, or of it alone."""
     rng = np.random.default_rng(0)
-    packed = draw_packed(rng, out_channels=1, in_channels=1, entries=1, patterns=1, block=(1, 1), keep=1)
-    packed.W[...], packed.pool[...] = 1, 4
-    case = draw_values(rng, packed, (1, 1, 5, 8), vars(SAME), act)
+    size, pads = (1, 0) if kernel.startswith("cct_pointwise") else (3, 1)
+    window: dict[str, Any] = {"kernel": (size, size), "entries": 1, "patterns": 1}
+    packed = draw_packed(rng, out_channels=1, in_channels=1, **window, block=(1, 1), keep=1)
+    packed.W[...], packed.pool[...] = 1, size**2 // 2
+    case = draw_values(rng, packed, (1, 1, 5, 8), vars(Geometry(pads=(pads,) * 4)), act)
     case.bias[...] = 0
     return case.cast("float32" if kernel.endswith("float32") else "float16")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from native.cuda import sass
 from native.cuda.launch import THREADS, TILES
-from native.cuda.slab_work import BLOCKS, copies, loads, products
+from native.cuda.slab_work import BLOCKS, copies, pixel_loads, products, weight_loads
 from native.cuda.toolchain import compile_kernels
 
 # At most this many instructions for each on the tensor cores, by the pixels and channels of a warp's tile. On A100 a
@@ -14,7 +14,7 @@ from native.cuda.toolchain import compile_kernels
 ISSUED = {(64, 64): 3.2, (64, 32): 3.2, (32, 32): 4.5}
 REGISTERS = 65536  # of a multiprocessor
 SHARED = {"sm_80": 164 * 1024, "sm_90": 228 * 1024}  # bytes of a multiprocessor; each block takes 1 KB beside its own
-SLABS = 3 * 64  # of 512 channels at up to 12 taps
+SLABS = {"halo": 3 * 64, "gather": 3 * 64, "pointwise": 128}  # of 512 channels at up to 12 taps; of 4096 at one
 
 every_architecture = pytest.mark.parametrize("architecture", sorted(SHARED))
 every_tile = pytest.mark.parametrize("tile", TILES.values(), ids=list(TILES))
@@ -41,7 +41,7 @@ def test_nothing_spills_and_two_blocks_fit(nvcc, architecture):
         by_warps = -(-needs.registers // 8) * 8  # registers are given out in eights
         assert by_warps * THREADS * BLOCKS <= REGISTERS, name
     for tile in TILES.values():
-        assert (tile.shared_bytes(SLABS) + 1024) * BLOCKS <= SHARED[architecture], tile
+        assert (tile.shared_bytes(SLABS[tile.way]) + 1024) * BLOCKS <= SHARED[architecture], tile
 
 
 @every_architecture
@@ -51,7 +51,9 @@ def test_the_product_loop(loops, architecture, tile):
     slabs = loop.count("HMMA") // products(tile)  # of an iteration
     assert loop.count("HMMA") == slabs * products(tile) > 0
     assert loop.copies == slabs * copies(tile)
-    assert loop.names["LDSM.16.M88.4"] == slabs * loads(tile)
+    transposed = pixel_loads(tile) if tile.way == "pointwise" else 0  # halo also transposes what it copied
+    assert loop.names["LDSM.16.M88.4"] == slabs * (pixel_loads(tile) + weight_loads(tile) - transposed)
+    assert tile.halo or loop.names["LDSM.16.MT88.4"] == slabs * transposed
     assert loop.count("BAR") == slabs
     # Neither local nor global memory, nor what may be either; no calls and no branches through tables.
     assert not [
@@ -107,6 +109,6 @@ ptxas info    : Used 37 registers, used 0 barriers, 456 bytes cmem[0]"""
 def test_the_work_of_a_slab():
     """By hand: 128 pixels x 128 channels of gather, by four warps of 64x64."""
     tile = TILES["cct_gather_128x128"]
-    assert (products(tile), loads(tile), copies(tile)) == (64, 16, 8)
+    assert (products(tile), pixel_loads(tile), weight_loads(tile), copies(tile)) == (64, 8, 8, 8)
     for tile in TILES.values():
         assert products(tile) * 16 * 8 * 16 * THREADS // 32 == tile.pixels * tile.out_channels * 32
