@@ -59,7 +59,8 @@ def session(
     name = "the model" if isinstance(model, bytes) else os.fspath(model)
     try:
         source = model if isinstance(model, bytes) else name
-        opened = ort.InferenceSession(source, options, providers=[PROVIDERS[provider]])
+        # Without enable_fallback=0 a failure of the provider, on opening or in a later run, ends on the CPU.
+        opened = ort.InferenceSession(source, options, providers=[PROVIDERS[provider]], enable_fallback=0)
     except Exception as error:
         raise CctError(f"ONNX Runtime {ort.__version__} refuses {name}: {_line(error)}") from error
     # Without a driver ONNX Runtime falls back to the CPU with a mere warning.

@@ -65,6 +65,11 @@ def test_a_provider_that_this_machine_lacks_is_an_error_and_no_fallback():
         cct.session(small_model().model().SerializeToString(), provider="cuda")
 
 
+def test_onnxruntime_never_falls_back_by_itself():
+    # its Python layer would print, turn to the CPU and go on when a provider fails
+    assert cct.session(small_model().model().SerializeToString())._enable_fallback is False
+
+
 def test_the_options_keep_their_threads():
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from cct.diagnosis import Diagnosis
 from cct.json_text import as_json
+from cct.runtime import PROVIDERS
 from cct.selftest.chain import DEPTH
 from cct.selftest.run_case import Outcome
 from cct.selftest.time_chain import COMPRESSION, ChainTime
@@ -33,8 +34,11 @@ class SelfTest:
 
     @property
     def failed(self) -> list[str]:
-        """The cases that are wrong, a line each."""
-        return [f"{outcome.case}: {outcome.problem}" for outcome in self.outcomes if outcome.problem]
+        """The cases and chains that are wrong, a line each."""
+        chains = [
+            f"chain of {chain.channels} at {chain.side}: {chain.problem}" for chain in self.times if chain.problem
+        ]
+        return [f"{outcome.case}: {outcome.problem}" for outcome in self.outcomes if outcome.problem] + chains
 
     def to_json(self) -> str:
         """For programs."""
@@ -45,9 +49,11 @@ class SelfTest:
 
     def to_text(self) -> str:
         """Markdown."""
-        right = len(self.outcomes) - len(self.failed)
+        right = sum(not outcome.problem for outcome in self.outcomes)
         lines = [f"## cct selftest, {self.provider}: {right} of {len(self.outcomes)} cases are right", ""]
         lines += [f"- WRONG: {failure}" for failure in self.failed] + [""] * bool(self.failed)
+        if self.failed and self.provider != PROVIDERS["cpu"]:
+            lines += ["After an error of CUDA itself, those that follow may be of the same cause.", ""]
         lines += _code("\n".join(self.machine.machine_lines()))
         lines += [f"Time of {DEPTH} convolutions 3x3 with ReLU, {COMPRESSION}x compressed, against dense ones:", ""]
         lines += _code(self._times())
@@ -58,9 +64,11 @@ class SelfTest:
         table: list[tuple[str, ...]] = [("images", "type", "block", "dense ms", "packed ms", "ratio")]
         for time in self.times:
             images = f"{time.batch}x{time.channels}x{time.side}x{time.side}"
-            ms = (f"{timing.median:.3f}" for timing in (time.dense, time.packed))
-            table.append((images, time.dtype, f"{time.block[0]}x{time.block[1]}", *ms, f"{time.ratio:.2f}x"))
-        runs = f"medians of {self.times[0].dense.runs} interleaved runs, 1 thread of the CPU" if self.times else ""
+            ms = (f"{timing.median:.3f}" if timing else "failed" for timing in (time.dense, time.packed))
+            ratio = f"{time.ratio:.2f}x" if time.ratio else "-"
+            table.append((images, time.dtype, f"{time.block[0]}x{time.block[1]}", *ms, ratio))
+        timed = [time.dense.runs for time in self.times if time.dense]
+        runs = f"medians of {timed[0]} interleaved runs, 1 thread of the CPU" if timed else ""
         return aligned(table, right=(3, 4, 5)) + runs
 
     def _cases(self) -> str:

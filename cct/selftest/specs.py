@@ -103,6 +103,21 @@ _HALO = (
     Spec((1, 64, 32, 32), 64, block=(1, 1), keep=0.25),
 )
 
+# Tensor cores, 1x1 on planes of a multiple of 4 or 8 pixels.
+_POINTWISE = tuple(
+    replace(spec, window=(1, 1), entries=1, patterns=1, pads=_NONE)
+    for spec in (
+        Spec((2, 64, 28, 28), 64, residual=True, act="relu"),
+        Spec((1, 40, 14, 14), 72, act="clip"),
+        Spec((3, 24, 6, 10), 136, block=(128, 8), residual=True),
+        Spec((1, 1024, 8, 8), 64, residual=True, act="relu"),  # so few tiles that the sum is split
+        Spec((8, 16, 80, 80), 64, act="relu"),
+        Spec((8, 16, 80, 80), 128, block=(128, 8), residual=True, keep=0.8),
+        Spec((8, 16, 78, 78), 64, keep=1.0),
+        Spec((8, 16, 78, 78), 128, block=(128, 8), act="clip", keep=0.8),
+    )
+)
+
 # Tensor cores, anything else: gather, with each of its tiles.
 _GATHER = (
     Spec((2, 64, 14, 14), 64, act="relu"),
@@ -154,6 +169,7 @@ _SINGLE = (
 
 SPECS = (
     *_HALO,
+    *_POINTWISE,
     *_GATHER,
     *_PLAIN_FLOAT16,
     *(replace(spec, types=types) for types in ("float32", "float16 weights") for spec in _SINGLE),

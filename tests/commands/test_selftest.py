@@ -103,3 +103,14 @@ def test_both_chains_compute_the_same(dtype):
     dense, packed = (cct.session(models[name]).run(None, {"X": x})[0] for name in ("dense", "packed"))
     assert abs(dense).max() > 0.01
     assert abs(dense - packed).max() < (1e-5 if dtype == "float32" else 1e-2) * abs(dense).max()
+
+
+def test_a_chain_that_fails_leaves_the_report_of_the_cases(quick, call, monkeypatch):
+    def fails(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("CUDA error 700\nmore of it")
+
+    monkeypatch.setattr("cct.selftest.time_chain.compare", fails)
+    code, out, _ = call("selftest")
+    assert code == 1
+    assert "- WRONG: chain of 64 at 8: CUDA error 700" in out.splitlines()
+    assert "2 of 2 cases are right" in out
