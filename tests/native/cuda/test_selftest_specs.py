@@ -22,4 +22,4 @@ def test_the_cases_reach_every_kernel(cuda_library, mock_driver, monkeypatch, de
             reached.add(launched.kernel)
             split |= {launched.kernel.split("_")[1]} if launched.grid[2] > 1 else set()
     assert reached == {*TILES, "cct_to_chunks", "cct_finish", "cct_plain_float32", "cct_plain_float16"}
-    assert split == {"halo", "gather"}
+    assert split >= {"halo", "gather"}
