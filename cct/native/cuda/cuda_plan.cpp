@@ -35,6 +35,19 @@ bool is_halo(const Window& window) {
   return true;
 }
 
+// Each output pixel reads the same pixel of X.
+bool is_pointwise(const Window& window) {
+  for (int axis = 0; axis < 2; ++axis) {
+    if (window.kernel[axis] != 1 || window.stride[axis] != 1 || window.pad_begin[axis] ||
+        window.pad_end[axis])
+      return false;
+  }
+  return true;
+}
+
+// The widest copies that rows or planes of this many pixels allow; 0: none.
+int copies_of(int64_t pixels) { return pixels % 8 == 0 ? 8 : pixels % 4 == 0 ? 4 : 0; }
+
 void check_count(const char* what, int64_t count) {
   if (count > kMostPixels)
     fail(what, " is ", count, ", more than the GPU's kernels count: use smaller batches");
@@ -75,12 +88,12 @@ CudaPlan::CudaPlan(const Convolution& conv, const SlabShape& slabs, const Device
 
 void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, const Device& device) {
   const int64_t pixels = images * out_plane();
-  const bool halo = is_halo(conv.window) && conv.in_channels * in_plane() <= kMostPixels;
-  const int64_t copy_pixels = size.in[1] % 8 == 0 ? 8 : 4;  // the widest copies that the rows allow
+  const bool reads_x = conv.in_channels * in_plane() <= kMostPixels;
+  const int copies = is_halo(conv.window) && reads_x ? copies_of(size.in[1]) : 0;
   int64_t computed = static_cast<int64_t>(pixels * kMostHaloWaste) + 1;  // pixels, in the best tiles yet
   for (const Tile& candidate : kTiles) {
-    if (!halo || !candidate.halo() || candidate.out_channels != slabs.tile_channels ||
-        candidate.copy_pixels != copy_pixels || size.in[1] % copy_pixels) {
+    if (!copies || !candidate.halo() || candidate.out_channels != slabs.tile_channels ||
+        candidate.copy_pixels != copies) {
       continue;
     }
     const int64_t rows = divide_up(size.out[0], candidate.rows);
@@ -93,8 +106,10 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
   }
   if (tile) {
     blocks = product("tiles of Y", images, row_tiles, column_tiles, slabs.out_tiles);
+  } else if (is_pointwise(conv.window) && reads_x && copies_of(in_plane())) {
+    choose_flat_tile(Way::kPointwise, copies_of(in_plane()), slabs, device);
   } else {
-    choose_gather_tile(pixels, slabs, device);
+    choose_flat_tile(Way::kGather, 0, slabs, device);
     check_count("pixels of X in chunks", product("X", images, slabs.chunks, in_plane()));
     const int64_t rows = size.in[0] + conv.window.pad_begin[0] + conv.window.pad_end[0];
     check_count("padded pixels of X in chunks",  // where taps beyond the last image would be
@@ -103,12 +118,15 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
   check_count("tiles of Y", blocks);
 }
 
-// The largest that gives each multiprocessor a block, or else the smallest.
-void CudaPlan::choose_gather_tile(int64_t pixels, const SlabShape& slabs, const Device& device) {
+// Of consecutive pixels: the largest that gives each multiprocessor a block, or else the smallest.
+void CudaPlan::choose_flat_tile(Way way, int copy_pixels, const SlabShape& slabs, const Device& device) {
   for (const Tile& candidate : kTiles) {
-    if (candidate.way != Way::kGather || candidate.out_channels != slabs.tile_channels) continue;
+    if (candidate.way != way || candidate.copy_pixels != copy_pixels ||
+        candidate.out_channels != slabs.tile_channels) {
+      continue;
+    }
     tile = &candidate;
-    blocks = divide_up(pixels, candidate.pixels()) * slabs.out_tiles;
+    blocks = divide_up(images * out_plane(), candidate.pixels()) * slabs.out_tiles;
     if (blocks >= device.multiprocessors) break;
   }
 }
@@ -128,8 +146,9 @@ void CudaPlan::choose_parts(const SlabShape& slabs, const Device& device) {
 
 void CudaPlan::place_workspace(const SlabShape& slabs) {
   constexpr int64_t kAlignment = 256;
-  const int64_t chunks =
-      tile->halo() ? 0 : product("X", images, slabs.chunks, in_plane(), kChunk, sizeof(uint16_t));
+  const int64_t chunks = tile->way == Way::kGather
+                             ? product("X", images, slabs.chunks, in_plane(), kChunk, sizeof(uint16_t))
+                             : 0;
   partials_at = divide_up(chunks, kAlignment) * kAlignment;
   partials_pitch = divide_up(images * out_plane(), tile->pixels()) * tile->pixels();
   const int64_t sums = parts == 1 ? 0

@@ -29,6 +29,18 @@ class Run {
     launch_tiles(arguments);
   }
 
+  void pointwise() const {
+    PointwiseArguments arguments{};
+    arguments.slabs = weights_.slabs().slabs;
+    arguments.ending = ending();
+    arguments.x = static_cast<const uint16_t*>(images_.x);
+    arguments.inputs = weights_.slabs().inputs;
+    arguments.images = int32(plan_.images);
+    arguments.channels = int32(conv_.in_channels);
+    arguments.plane = int32(plan_.in_plane());
+    launch_tiles(arguments);
+  }
+
   void gather() const {
     GatherArguments arguments{};
     arguments.slabs = weights_.slabs().slabs;
@@ -135,11 +147,17 @@ void launch_all(const Context& context, const Convolution& conv, const GpuWeight
   if (!plan.images) return;
   const Run run(context, conv, weights, plan, images, stream);
   if (!plan.tile) return run.plain();
-  if (plan.tile->halo()) {
-    run.halo();
-  } else {
-    run.to_chunks();
-    run.gather();
+  switch (plan.tile->way) {
+    case Way::kHalo:
+      run.halo();
+      break;
+    case Way::kPointwise:
+      run.pointwise();
+      break;
+    case Way::kGather:
+      run.to_chunks();
+      run.gather();
+      break;
   }
   if (plan.parts > 1) run.finish();
 }

@@ -52,6 +52,7 @@ class Launched(ctypes.Structure):
     @property
     def arguments(self) -> Any:
         kinds = {"cct_halo": launch.HaloArguments, "cct_gather": launch.GatherArguments}
+        kinds["cct_pointwise"] = launch.PointwiseArguments
         kinds |= {"cct_to_chunks": launch.ChunksArguments, "cct_finish": launch.FinishArguments}
         kind = next((kind for name, kind in kinds.items() if self.kernel.startswith(name)), launch.PlainArguments)
         return kind.from_buffer_copy(self.bytes)

@@ -84,11 +84,12 @@ void (*find_kernel(const char* name))(const void*) {
 bool starts_with(const std::string& name, const char* start) { return name.rfind(start, 0) == 0; }
 
 size_t argument_bytes(const std::string& kernel) {
-  return starts_with(kernel, "cct_halo")     ? sizeof(HaloArguments)
-         : starts_with(kernel, "cct_gather") ? sizeof(GatherArguments)
-         : kernel == "cct_to_chunks"         ? sizeof(ChunksArguments)
-         : kernel == "cct_finish"            ? sizeof(FinishArguments)
-                                             : sizeof(PlainArguments);
+  return starts_with(kernel, "cct_halo")        ? sizeof(HaloArguments)
+         : starts_with(kernel, "cct_pointwise") ? sizeof(PointwiseArguments)
+         : starts_with(kernel, "cct_gather")    ? sizeof(GatherArguments)
+         : kernel == "cct_to_chunks"            ? sizeof(ChunksArguments)
+         : kernel == "cct_finish"               ? sizeof(FinishArguments)
+                                                : sizeof(PlainArguments);
 }
 
 // What a kernel writes, by its arguments.
@@ -116,6 +117,10 @@ Written written_by(const Kernel& kernel, const void* arguments, int parts) {
   if (starts_with(name, "cct_halo")) {
     const auto& halo = *static_cast<const HaloArguments*>(arguments);
     return written_by_tiles(kernel, halo.slabs, halo.ending, halo.images, parts);
+  }
+  if (starts_with(name, "cct_pointwise")) {
+    const auto& pointwise = *static_cast<const PointwiseArguments*>(arguments);
+    return written_by_tiles(kernel, pointwise.slabs, pointwise.ending, pointwise.images, parts);
   }
   if (starts_with(name, "cct_gather")) {
     const auto& gather = *static_cast<const GatherArguments*>(arguments);

@@ -86,7 +86,7 @@ def wide_specs(draw):
 @given(wide_specs(), st.sampled_from(["8.0", "9.0", "8.6 with 4 multiprocessors"]))
 def test_tensor_cores_compute_any_case(gpu, spec, device):
     launches = computes(gpu, spec, DEVICES[device])
-    assert launches[0].kernel.startswith(("cct_halo", "cct_to_chunks")) or spec.keep < 1
+    assert launches[0].kernel.startswith(("cct_halo", "cct_pointwise", "cct_to_chunks")) or spec.keep < 1
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -142,9 +142,9 @@ def test_slabs_are_those_of_the_dense_weight(gpu, spec, no_run):
     conv = conv_of(gpu, case)
     conv.run(case.x)
     launched = gpu.launches()[-1]
-    assert launched.kernel.startswith(("cct_halo", "cct_gather")), "the case has no slabs"
+    assert launched.kernel.startswith(("cct_halo", "cct_pointwise", "cct_gather")), "the case has no slabs"
     slabs, ending = launched.arguments.slabs, launched.arguments.ending
-    bn = 128 if launched.kernel.endswith("128") else 64
+    bn = TILES[launched.kernel].out_channels
     expected = slab_tables(case.packed, case.bias, Geometry(**case.geometry), bn)
     assert (slabs.out_tiles, slabs.max_slabs) == expected.weights.shape[:2]
     assert slabs.tap_count == len(expected.taps)
@@ -180,21 +180,31 @@ def planned(gpu, spec, device="8.0"):
     return [(launched.kernel.removeprefix("cct_"), tuple(launched.grid)) for launched in gpu.launches()]
 
 
+ONE = {"window": (1, 1), "entries": 1, "geometry": Geometry()}
+THREE = {"window": (3, 3), "entries": 4, "geometry": SAME}
 PLANS = [
-    ((8, 64, 56, 56), 64, [("halo_8x32x64", (112, 1, 1))]),  # as many pixels in tiles of either kind: the first
-    ((9, 64, 112, 48), 64, [("halo_16x16x64", (189, 1, 1))]),  # wide tiles would leave half of their last column
-    ((8, 64, 112, 112), 128, [("halo_8x16x128", (784, 1, 1))]),
-    ((64, 64, 28, 28), 128, [("halo_4x32x128_by4", (448, 1, 1))]),  # rows of a multiple of 4, not of 8
-    ((64, 64, 28, 28), 64, [("halo_8x32x64_by4", (256, 1, 1))]),
+    ((8, 64, 56, 56), 64, THREE, [("halo_8x32x64", (112, 1, 1))]),  # as many pixels in tiles of either kind: the first
+    ((9, 64, 112, 48), 64, THREE, [("halo_16x16x64", (189, 1, 1))]),  # wide tiles would leave half of their last column
+    ((8, 64, 112, 112), 128, THREE, [("halo_8x16x128", (784, 1, 1))]),
+    ((64, 64, 28, 28), 128, THREE, [("halo_4x32x128_by4", (448, 1, 1))]),  # rows of a multiple of 4, not of 8
+    ((64, 64, 28, 28), 64, THREE, [("halo_8x32x64_by4", (256, 1, 1))]),
     # Half of a tile of halo would be empty; one tile of gather, in three parts of 8 slabs.
-    ((1, 64, 8, 8), 128, [("to_chunks", (1, 8, 1)), ("gather_128x128", (1, 1, 3)), ("finish", (1, 128, 1))]),
+    ((1, 64, 8, 8), 128, THREE, [("to_chunks", (1, 8, 1)), ("gather_128x128", (1, 1, 3)), ("finish", (1, 128, 1))]),
     # Rows of 14 pixels are no multiple of 4.
-    ((512, 64, 14, 14), 64, [("to_chunks", (784, 8, 1)), ("gather_256x64", (392, 1, 1))]),
-    ((80, 64, 14, 14), 64, [("to_chunks", (123, 8, 1)), ("gather_128x64", (123, 1, 1))]),
+    ((512, 64, 14, 14), 64, THREE, [("to_chunks", (784, 8, 1)), ("gather_256x64", (392, 1, 1))]),
+    ((80, 64, 14, 14), 64, THREE, [("to_chunks", (123, 8, 1)), ("gather_128x64", (123, 1, 1))]),
     # Fewer tiles than multiprocessors: smaller ones.
-    ((32, 64, 14, 14), 64, [("to_chunks", (49, 8, 1)), ("gather_64x64", (98, 1, 2)), ("finish", (49, 64, 1))]),
+    ((32, 64, 14, 14), 64, THREE, [("to_chunks", (49, 8, 1)), ("gather_64x64", (98, 1, 2)), ("finish", (49, 64, 1))]),
     # Fewer tiles still: parts, as many as give each multiprocessor two blocks.
-    ((1, 256, 56, 56), 128, [("halo_8x16x128", (28, 1, 7)), ("finish", (25, 128, 1))]),
+    ((1, 256, 56, 56), 128, THREE, [("halo_8x16x128", (28, 1, 7)), ("finish", (25, 128, 1))]),
+    # 1x1: planes of a multiple of 8 pixels, of 4, and of neither.
+    ((32, 64, 28, 28), 128, ONE, [("pointwise_128x128", (196, 1, 1))]),
+    ((64, 64, 28, 28), 64, ONE, [("pointwise_256x64", (196, 1, 1))]),
+    ((8, 64, 28, 28), 64, ONE, [("pointwise_128x64", (49, 1, 1))]),
+    ((128, 64, 14, 14), 128, ONE, [("pointwise_128x128_by4", (196, 1, 1))]),
+    ((256, 64, 14, 14), 64, ONE, [("pointwise_256x64_by4", (196, 1, 1))]),
+    ((16, 64, 14, 14), 64, ONE, [("pointwise_128x64_by4", (25, 1, 1))]),
+    ((1, 2048, 7, 7), 128, ONE, [("to_chunks", (1, 256, 1)), ("gather_128x128", (1, 1, 8)), ("finish", (1, 128, 1))]),
 ]
 
 
@@ -203,9 +213,9 @@ def test_every_tile_has_its_shapes():
     assert set(TILES) <= chosen
 
 
-@pytest.mark.parametrize(("shape", "out_channels", "expected"), PLANS)
-def test_the_kernel_follows_the_shape(gpu, no_run, shape, out_channels, expected):
-    assert planned(gpu, Spec("float16", shape, out_channels)) == expected
+@pytest.mark.parametrize(("shape", "out_channels", "window", "expected"), PLANS)
+def test_the_kernel_follows_the_shape(gpu, no_run, shape, out_channels, window, expected):
+    assert planned(gpu, Spec("float16", shape, out_channels, **window)) == expected
 
 
 def test_parts_follow_the_device(gpu, no_run):
