@@ -81,5 +81,8 @@ def _convolution(node: ir.Node, machine: Diagnosis) -> Convolution:
         window=packed.kernel_shape,
         strides=pair("strides"),
         group=packed.group,
-        routines={p: which_routine(p, kind, positions, machine.isa, machine.capability) for p in machine.cannot},
+        routines={
+            provider: which_routine(provider, kind, positions, machine.isa, machine.capability, packed.group)
+            for provider in machine.cannot
+        },
     )

@@ -66,13 +66,18 @@ def test_it_can_be_told_to_do_without(configure):
     assert configure("-DCCT_CUDA=OFF") == ["CCT_CUDA is OFF: the library has no CUDA routines"]
 
 
-def test_an_older_nvcc_does_not_know_how_to_compress(configure, tmp_path):
-    nvcc = write_fake_nvcc(tmp_path / "nvcc", release="12.0", codes="75 80")
-    text = nvcc.read_text().replace(
-        "while ", 'case "$*" in *-compress-mode*) echo "unknown option" >&2; exit 1;; esac\nwhile '
-    )
-    nvcc.write_text(text)
-    assert configure(f"-DCCT_NVCC={nvcc}") == ["CUDA routines: built with nvcc 12.0 for compute capability 7.5 8.0"]
+@pytest.mark.parametrize(("release", "compressed"), [("12.9", False), ("13.0", True)])
+def test_only_drivers_that_can_unpack_it_get_a_compressed_fatbin(configure, tmp_path, release, compressed):
+    nvcc = write_fake_nvcc(tmp_path / "nvcc", release=release)
+    nvcc.write_text(nvcc.read_text().replace("while ", f'echo "$*" >> {tmp_path / "asked"}\nwhile ', 1))
+    configure(f"-DCCT_NVCC={nvcc}")
+    assert ("-compress-mode" in (tmp_path / "asked").read_text()) == compressed
+
+
+def test_a_cudacxx_that_is_no_program_is_an_error(configure):
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        configure(CUDACXX="/nowhere/nvcc")
+    assert "CUDACXX is /nowhere/nvcc, which is no program" in caught.value.stderr
 
 
 @pytest.mark.parametrize(
@@ -80,8 +85,8 @@ def test_an_older_nvcc_does_not_know_how_to_compress(configure, tmp_path):
     [
         ("#!/bin/sh\necho 'no space left' >&2\nexit 1\n", "it is too old"),
         (
-            "#!/bin/sh\ncase $* in *code*) echo sm_80;; *) echo 'cuda_fp16.h: not found' >&2; exit 1;; esac\n",
-            "cuda_fp16.h: not found",
+            "#!/bin/sh\ncase $* in *code*) echo sm_80;; *) echo 'cuda_runtime.h: not found' >&2; exit 1;; esac\n",
+            "cuda_runtime.h: not found",
         ),
     ],
 )
