@@ -108,7 +108,7 @@ _POINTWISE = tuple(
     replace(spec, window=(1, 1), entries=1, patterns=1, pads=_NONE)
     for spec in (
         Spec((2, 64, 28, 28), 64, residual=True, act="relu"),
-        Spec((1, 40, 14, 14), 72, act="clip"),
+        Spec((1, 40, 14, 14), 64, act="clip"),
         Spec((3, 24, 6, 10), 136, block=(128, 8), residual=True),
         Spec((1, 1024, 8, 8), 64, residual=True, act="relu"),  # so few tiles that the sum is split
         Spec((8, 16, 80, 80), 64, act="relu"),
