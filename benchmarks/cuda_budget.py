@@ -28,7 +28,7 @@ def costs_of(architecture: str) -> Costs:
     """What a slab costs in each kernel that nvcc makes for an architecture."""
     found = kernels(compile_kernels(architecture).path)
     compiled = slab_costs(TILES, found)
-    others = {name: cost for name, cost in compiled.items() if not cost.tile.halo}
+    others = {name: cost for name, cost in compiled.items() if cost.tile.way == "gather"}
     for name, cost in compiled.items():
         if cost.tile.halo and cost.tile.copy_pixels == 8 and (loop := found[name].product_loop):
             others[name] = channel_last(cost.tile, loop)

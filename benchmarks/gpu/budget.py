@@ -16,7 +16,7 @@ from gpu.gpus import Gpu
 from gpu.layers import BYTES, DENSE, Layer
 from gpu.loops import SlabCost
 
-LAYOUTS = ("NCHW", "pass", "channel-last", "direct 1x1")
+LAYOUTS = ("NCHW", "pass", "channel-last")
 
 # The rule of cct/native/cuda/cuda_plan.cpp.
 MOST_HALO_WASTE = 1.5
@@ -101,7 +101,9 @@ def candidates(gpu: Gpu, costs: Costs, work: Work, layout: str) -> list[Plan]:
     found = []
     for cost in every.values():
         tile = cost.tile
-        if (not dense and tile.out_channels != 64) or (tile.halo and (dense or not _reads(tile, work.layer, layout))):
+        if not dense and tile.out_channels != 64:
+            continue
+        if tile.way != "gather" and (dense or not _reads(tile, work.layer, layout)):
             continue
         size = work.layer.out_size
         tiles = -(-work.pixels // tile.pixels)
@@ -111,8 +113,7 @@ def candidates(gpu: Gpu, costs: Costs, work: Work, layout: str) -> list[Plan]:
         if blocks < gpu.multiprocessors:
             most = work.layer.slabs(work.reduction) // FEWEST_SLABS
             parts = max(1, min(BLOCKS_AT_A_TIME * gpu.multiprocessors // blocks, most, MOST_PARTS))
-        direct = layout == "direct 1x1" and work.layer.window == work.layer.stride == 1
-        to_chunks = not (tile.halo or dense or direct or layout == "channel-last")
+        to_chunks = tile.way == "gather" and not dense and layout != "channel-last"
         found.append(Plan(cost, tiles, blocks, parts, to_chunks))
     return found
 
@@ -126,8 +127,10 @@ def chosen(gpu: Gpu, costs: Costs, work: Work) -> Plan:
     least = min(halo, key=lambda plan: plan.tiles * plan.cost.tile.pixels, default=None)
     if least and least.tiles * least.cost.tile.pixels <= work.pixels * MOST_HALO_WASTE:
         return least
-    gather = [plan for plan in found if not plan.cost.tile.halo]
-    return next((plan for plan in gather if plan.blocks >= gpu.multiprocessors), gather[-1])
+    flat = [plan for plan in found if plan.cost.tile.way == "pointwise"] or [
+        plan for plan in found if plan.cost.tile.way == "gather"
+    ]
+    return next((plan for plan in flat if plan.blocks >= gpu.multiprocessors), flat[-1])
 
 
 def fastest(gpu: Gpu, work: Work, plans: Iterable[Plan]) -> Plan:
@@ -141,7 +144,9 @@ def chain_ends(gpu: Gpu, batch: int, tensors: Iterable[tuple[int, int]]) -> floa
 
 
 def _reads(tile: Tile, layer: Layer, layout: str) -> bool:
-    """Whether a tile of halo takes the layer: rows of NCHW are copied by the most pixels that divide them."""
-    if layer.window != 3 or layer.stride != 1 or layout == "pass":
+    """Whether a tile of halo or pointwise takes the layer: it copies the most pixels that divide rows or planes."""
+    if layer.window != (3 if tile.halo else 1) or layer.stride != 1 or layout == "pass":
         return False
-    return layout == "channel-last" or tile.copy_pixels == math.gcd(layer.size, 8)
+    if layout == "channel-last":
+        return tile.halo
+    return tile.copy_pixels == math.gcd(layer.size if tile.halo else layer.size**2, 8)

@@ -40,10 +40,10 @@ Blocks of 64x8, NCHW, the kernels that the library chooses. Dense: the fastest o
 LAYOUT = """\
 ## BUDGET of layouts, {gpu}, {network} at {reduction:g}x
 
-The fastest kernel of each. NCHW: halo transposes what it loads; where it can't run (strides, 1x1, widths that are no
-multiple of 4), a pass to chunks and gather. Pass: always that. Channel-last: no pass, and halo without transposing;
-the passes at the ends of its chains are in the last rows only. Direct 1x1: NCHW, and a gather that transposes 1x1 of
-stride 1 while it loads, which is not built. "Launches": kernels, each some microseconds that are not in the times."""
+The fastest kernel of each. NCHW: halo and, for 1x1, pointwise transpose what they load; where neither can run
+(strides, rows or planes that are no multiple of 4), a pass to chunks and gather. Pass: always that. Channel-last: no
+pass, and halo without transposing; the passes at the ends of its chains are in the last rows only. "Launches":
+kernels, each some microseconds that are not in the times."""
 
 
 def report(gpu: Gpu, costs: Costs, networks: Sequence[str]) -> str:

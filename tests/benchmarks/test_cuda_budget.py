@@ -17,8 +17,8 @@ from native.cuda.launch import TILES, Tile
 from native.cuda.sass import Loop, Operation
 
 A100, H100 = GPUS["A100"], GPUS["H100"]
-GATHER = Tile("gather", False, 1, 128, 128, 64, 64, 3, 0)
-HALO = Tile("halo", True, 8, 16, 128, 64, 64, 3, 8)
+GATHER = Tile("gather", "gather", 1, 128, 128, 64, 64, 3, 0)
+HALO = Tile("halo", "halo", 8, 16, 128, 64, 64, 3, 8)
 
 
 def loop(**counts: int) -> Loop:
@@ -34,7 +34,9 @@ def same_cost(tile: Tile) -> SlabCost:
 
 
 COMPILED = {name: same_cost(tile) for name, tile in TILES.items()}
-COSTS = Costs(COMPILED, {name: cost for name, cost in COMPILED.items() if not name.endswith("by4")})
+COSTS = Costs(
+    COMPILED, {name: cost for name, cost in COMPILED.items() if "pointwise" not in name and not name.endswith("by4")}
+)
 
 
 def test_peaks():
@@ -127,6 +129,10 @@ def test_plans_are_the_librarys():
     assert name(Layer(512, 512, 14, 3, 1), 32) == "cct_gather_256x64"
     assert name(Layer(512, 512, 14, 3, 1), 1) == "cct_gather_64x64"
     assert name(Layer(64, 64, 56, 3, 1, 2), 32) == "cct_gather_128x64"  # 98 blocks of 256 are too few
+    assert name(Layer(256, 64, 56, 1, 1), 32) == "cct_pointwise_256x64"
+    assert name(Layer(64, 256, 56, 1, 1), 1) == "cct_pointwise_128x64"
+    assert name(Layer(1024, 256, 14, 1, 1), 32) == "cct_pointwise_128x64_by4"  # 14x14 is no multiple of 8
+    assert name(Layer(2048, 512, 7, 1, 1), 1) == "cct_gather_64x64"
     small = chosen(A100, COSTS, Work(Layer(512, 512, 14, 3, 1), 1, 4.0))
     assert (small.blocks, small.parts, small.to_chunks) == (4 * 8, 4, True)
 
@@ -136,10 +142,12 @@ def test_layouts_differ_where_they_should():
         works = (candidates(A100, COSTS, Work(layer, 8, 4.0), layout) for layout in LAYOUTS)
         return ["".join(str(int(plan.to_chunks)) for plan in plans) for plans in works]
 
-    assert passes(Layer(64, 64, 56, 3, 1)) == ["00111", "111", "00000", "00111"]  # two tiles of halo, three of gather
-    assert passes(Layer(64, 64, 28, 3, 1)) == ["0111", "111", "00000", "0111"]
-    assert passes(Layer(64, 64, 14, 3, 1)) == ["111", "111", "00000", "111"]
-    assert passes(Layer(64, 64, 28, 1, 1)) == ["111", "111", "000", "000"]
+    assert passes(Layer(64, 64, 56, 3, 1)) == ["00111", "111", "00000"]  # two tiles of halo, three of gather
+    assert passes(Layer(64, 64, 28, 3, 1)) == ["0111", "111", "00000"]
+    assert passes(Layer(64, 64, 14, 3, 1)) == ["111", "111", "00000"]
+    assert passes(Layer(64, 64, 28, 1, 1)) == ["00111", "111", "000"]  # two tiles of pointwise
+    assert passes(Layer(64, 64, 7, 1, 1)) == ["111", "111", "000"]
+    assert passes(Layer(64, 64, 28, 1, 1, 2)) == ["111", "111", "000"]
 
 
 @pytest.mark.parametrize(("network", "make"), [("VGG-16", "vgg16"), ("ResNet-50", "resnet50")])

@@ -31,7 +31,7 @@ class Mutant:
             (folder / name).write_text(source)
 
 
-GATHER, HALO, PLAIN = "cct_gather", "cct_halo", "cct_plain"
+GATHER, HALO, POINTWISE, PLAIN = "cct_gather", "cct_halo", "cct_pointwise", "cct_plain"
 RACE = "race in shared memory|read of undefined shared memory"
 FLIGHT = "shared access while a copy is in flight"
 STUCK = f"barrier that a thread never reaches|threads wait|{RACE}"
@@ -88,6 +88,34 @@ MUTANTS = [
         ("halo-reads-outside", BOUNDS, "inside[i] && channel >= 0", "channel >= 0"),
         ("halo-padding-is-a-channel", BOUNDS, "inside[i] && channel >= 0", "inside[i]"),
         ("halo-weights-beyond-the-last", BOUNDS, "!first && slab <= part.count", "!first"),
+    ),
+    *planted(
+        "pointwise.h",
+        POINTWISE,
+        ("pointwise-no-barrier", RACE, "    barrier();  // the slab is here", "    // the slab is here"),
+        ("pointwise-waits-for-less", FLIGHT, "wait_copies<tile.stages - 2>", "wait_copies<tile.stages - 1>"),
+        ("pointwise-loads-too-early", f"{RACE}|{FLIGHT}", "load(stage_before);", "load(stage);"),
+        ("pointwise-uses-half-a-table", RACE, "  barrier();\n\n  // The next slab", "\n  // The next slab"),
+        ("pointwise-commits-only-loads", FLIGHT, "    }\n    commit_copies();", "    commit_copies(); }"),
+        (
+            "pointwise-one-slab-too-few",
+            FLIGHT,
+            "tile.table_bytes(tile.stages - 1)",
+            "tile.table_bytes(tile.stages - 2)",
+        ),
+        ("pointwise-padding-is-a-channel", BOUNDS, "channel < 0 ? kNoChannel : channel *", "channel *"),
+        ("pointwise-copies-beyond-the-last", BOUNDS, "arguments.plane ? pixel : 0", "arguments.plane ? pixel : pixel"),
+        ("pointwise-beyond-the-last", BOUNDS, "return pixel < arguments.images * plane ?", "return pixel >= 0 ?"),
+        ("pointwise-the-first-image", WRONG, "image * arguments.channels * arguments.plane", "0"),
+        ("pointwise-channels-of-other-steps", WRONG, "i / kSlabSteps % kChunk)", "i % kChunk)"),
+        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk", "(1 - lane / 16) * kChunk"),
+        ("pointwise-other-pixels", WRONG, "lane / 8 % 2)", "1 - lane / 8 % 2)"),
+        ("pointwise-no-bank-swizzle", CONFLICTS, "(eight ^ channel % kChunk) * 16", "eight * 16"),
+    ),
+    *planted(
+        "slab_products.h",
+        POINTWISE,
+        ("pointwise-not-transposed", WRONG, "== Way::kPointwise", "!= Way::kPointwise"),
     ),
     *planted(
         "to_chunks.h",

@@ -27,6 +27,6 @@ def test_planted_faults_are_found(mutant: Mutant, tmp_path):
     specs = [spec for spec in SPECS if spec.kernel.startswith(mutant.kernels)]
     if mutant.found == CONFLICTS:
         counters = emulator.run(specs[0].build())[specs[0].kernel]
-        assert conflicts([counters])["matrices"] == 4  # all 8 rows in two of eight places
+        assert conflicts([counters])["matrices"] >= 4  # all 8 rows in one or two of eight places
     else:
         assert re.search(mutant.found, complaint(emulator, specs))
