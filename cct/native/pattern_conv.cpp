@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <memory>
 #include <mutex>
-#include <new>
 
+#include "boundary.h"
 #include "fault.h"
 #include "isa.h"
 #include "job.h"
@@ -170,25 +169,6 @@ void do_all(const Run& run, void (*unit)(const Run&, int64_t, Worker&), int64_t 
 template <class Number>
 Images<Number> images_of(const void* x, const void* z, void* y) {
   return {static_cast<const Number*>(x), static_cast<const Number*>(z), static_cast<Number*>(y)};
-}
-
-// Runs `body`; what it throws becomes one line. Nothing is thrown through the C boundary.
-template <class Body>
-bool succeeds(char* error, size_t error_size, Body body) {
-  const auto say = [&](const char* text) {
-    if (error && error_size) std::snprintf(error, error_size, "PatternConv: %s", text);
-    return false;
-  };
-  try {
-    body();
-    return true;
-  } catch (const Fault& fault) {
-    return say(fault.text.c_str());
-  } catch (const std::bad_alloc&) {
-    return say("not enough memory");
-  } catch (...) {
-    return say("unexpected exception");
-  }
 }
 
 }  // namespace

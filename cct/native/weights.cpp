@@ -38,9 +38,7 @@ bool fits_strips(const Packed& p, const Routine& routine, const std::vector<Shif
 }  // namespace
 
 Weights::Weights(const Packed& p, const Routine& routine) {
-  const int64_t count =
-      p.kernels ? (*std::max_element(p.patterns, p.patterns + p.kernels) + 1) * p.entries : 0;
-  const Positions positions(p.pool, count);
+  const Positions positions(p);
   const Window& w = p.window;
   for (int64_t position : positions.distinct) {
     shifts_.push_back({position / w.kernel[1] * w.dilation[0], position % w.kernel[1] * w.dilation[1]});
