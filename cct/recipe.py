@@ -26,6 +26,7 @@ _CHOICES = {
     "connectivity": ("uniform", "global", "normalized"),
     "easing": ("ramp", "lasso"),
     "grouping": ("swap", "none"),
+    "mixed_precision": ("no", "bf16"),
     "weights": ("float32", "float16"),
     "activations": ("float32", "float16"),
     "target": tuple(TARGETS),
@@ -54,7 +55,9 @@ class Recipe:
         momentum: of SGD, 0 up to but not including 1.
         nesterov: whether the momentum is Nesterov's.
         weight_decay: of SGD, on all parameters.
-        batch_size: images per step and process.
+        batch_size: images per step; several processes share them.
+        accumulate: parts in which a process computes its share of a step, one after another; more need less memory.
+        mixed_precision: type in which the training computes where it may, "no" (float32) or "bf16".
         seed: of the order of images, crops, flips, and grouping.
         importance: "magnitude" (w^2) or "taylor" ((w * dL/dw)^2, which needs `importance_batches` steps).
         importance_batches: steps over which "taylor" is summed.
@@ -96,6 +99,8 @@ class Recipe:
     nesterov: bool = True
     weight_decay: float = 1e-4
     batch_size: int = 64
+    accumulate: int = 1
+    mixed_precision: str = "no"
     seed: int = 0
     importance: str = "magnitude"
     importance_batches: int = 1
@@ -134,7 +139,7 @@ class Recipe:
         for name in ("epochs", "seed", "learning_rate", "weight_decay", "lasso", "mixup"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         _require(self.seed < 2**63, "seed", self.seed, "below 2^63")
-        for name in ("batch_size", "importance_batches"):
+        for name in ("batch_size", "accumulate", "importance_batches"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("warmup", "floor", "choose_at", "cut_at", "distillation"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")

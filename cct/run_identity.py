@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import cct
+from cct import processes
 from cct.data import Data, MemoryImages, Split
 from cct.recipe import Recipe
 from cct.source import ModelSource
@@ -59,6 +60,7 @@ def run_identity(
         "data": f"{images.name} {_digest(images)}",
         "device": f"{device.type} {processor}",
         "threads": str(torch.get_num_threads()),
+        "processes": str(processes.count()),
         "keep-faster": str(keep_faster),
         "cct": cct.__version__,
         "torch": str(torch.__version__),  # a class of its own, which a state does not take

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cct import processes
 from cct.commands.types import Argument, GoalText, Limit, Numbers, Size
 from cct.errors import CctError
 from cct.goals import Goal
@@ -70,9 +71,10 @@ def result_options(command: Command) -> Command:
         with redirect_stdout(sys.stderr):  # for what the user's own code prints
             found = command(*arguments, **others)
         failed = getattr(found, "failed", ())
-        click.echo((found.to_json() if as_json else found.to_text()).rstrip("\n"))
-        for failure in failed if as_json else ():
-            click.echo(f"FAILED {failure}", err=True)
+        if processes.is_main():
+            click.echo((found.to_json() if as_json else found.to_text()).rstrip("\n"))
+            for failure in failed if as_json else ():
+                click.echo(f"FAILED {failure}", err=True)
         if problem := getattr(found, "problem", ""):
             raise CctError(problem)
         click.get_current_context().exit(1 if failed else 0)
