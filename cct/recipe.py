@@ -71,7 +71,7 @@ class Recipe:
             "lasso" leaves all weights, with a group lasso on those that will go, and cuts them at `cut_at`.
         lasso: weight of the group lasso in the loss, 0 or more.
         sparse_training: whether training steps after the last cut compute with the kept weights alone, on the CPU:
-            "rule" where at most a third is kept and the processor has AVX2 or AVX-512; "measured" where each product
+            "rule" where at most half is kept and the processor has AVX2 or AVX-512; "measured" where each product
             measures faster, which may differ from run to run, and with it the last bits of the weights; "off" never.
         distillation: share of the loss that follows the baseline's answers, 0..1.
         temperature: by which both answers' logits are divided in distillation, above 0.

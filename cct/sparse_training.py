@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +15,6 @@ from cct.library import isa, library_path, supported
 from cct.sparse_convolution import Pair, SparseConvolution
 from cct.sparse_operator import (
     DENSE,
-    SPARSE,
     Choice,
     Chosen,
     input_gradient,
@@ -26,6 +26,7 @@ from cct.sparse_operator import (
 
 _FAST_ROWS = ("avx512", "avx2")
 _MOST_KEPT = 0.5  # density up to which the rule takes the sparse products
+_MOST_KEPT_STRIDED = 0.2  # and the input gradient with a stride, whose phases have to be put together
 _TIMED_RUNS = 3
 _CLEARLY = 0.9  # of the dense time
 
@@ -45,16 +46,15 @@ class SparseTraining:
     """
 
     def __init__(self, convolutions: Mapping[str, nn.Module], masks: Mapping[str, Tensor], how: str) -> None:
-        self._how, self._switched = how, dict[str, SparseConv2d]()
+        self._how, self._switched = how, dict[str, nn.Module]()
         if how == "off" or not _library_is_there():
             return
         for name, convolution in convolutions.items():
             chosen = _structure(convolution, masks[name])
-            if chosen is None or (how == "rule" and not _is_sparse_enough(chosen.convolution)):
+            if chosen is None or (how == "rule" and _by_rule(chosen.convolution) == DENSE):
                 continue
-            convolution.__class__ = SparseConv2d
-            assert isinstance(convolution, SparseConv2d)
             convolution.__dict__[_ATTRIBUTE] = _Switch(chosen, how)
+            convolution.__class__ = SparseConv2d
             self._switched[name] = convolution
 
     def restore(self) -> None:
@@ -112,8 +112,8 @@ class _Switch:
         """What is chosen for images of that size, by measuring if need be."""
         size = x.shape[2], x.shape[3]
         if size not in self.chosen.choices:
-            choice = SPARSE if self.how == "rule" else _measure(self.chosen.convolution, x, weight, bias)
-            self.chosen.choices[size] = choice
+            c = self.chosen.convolution
+            self.chosen.choices[size] = _by_rule(c) if self.how == "rule" else _measure(c, x, weight, bias)
         return self.chosen.choices[size]
 
 
@@ -135,9 +135,8 @@ class SparseConv2d(nn.Conv2d):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Copies and pickles are of an ordinary convolution."""
-        make, arguments, state, *rest = super().__reduce_ex__(protocol)
-        state = {name: value for name, value in state.items() if name != _ATTRIBUTE}
-        return (make, tuple(nn.Conv2d if a is SparseConv2d else a for a in arguments), state, *rest)
+        state = {name: value for name, value in self.__dict__.items() if name != _ATTRIBUTE}
+        return copyreg._reconstructor, (nn.Conv2d, object, None), state  # type: ignore[attr-defined]
 
 
 def _library_is_there() -> bool:
@@ -149,11 +148,11 @@ def _library_is_there() -> bool:
 
 def _structure(convolution: nn.Module, mask: Tensor) -> Chosen | None:
     """The structure of what can be switched."""
-    if type(convolution) is not nn.Conv2d or isinstance(convolution.padding, str):
-        return None
-    if convolution.weight.device.type != "cpu" or convolution.weight.dtype != torch.float32:
-        return None
     c = convolution
+    if type(c) is not nn.Conv2d or isinstance(c.padding, str):
+        return None
+    if c.weight.device.type != "cpu" or c.weight.dtype != torch.float32:
+        return None
     try:
         return Chosen(SparseConvolution(mask, _pair(c.stride), _pair(c.padding), _pair(c.dilation), c.groups))
     except OperatorError:  # more patterns than a pool holds
@@ -164,8 +163,10 @@ def _pair(values: tuple[int, ...]) -> Pair:
     return values[0], values[1]
 
 
-def _is_sparse_enough(convolution: SparseConvolution) -> bool:
-    return isa() in _FAST_ROWS and convolution.density <= _MOST_KEPT
+def _by_rule(convolution: SparseConvolution) -> Choice:
+    if isa() not in _FAST_ROWS or convolution.density > _MOST_KEPT:
+        return DENSE
+    return Choice(True, convolution.stride == (1, 1) or convolution.density <= _MOST_KEPT_STRIDED, True)
 
 
 def _is_training_step(x: Tensor, weight: Tensor) -> bool:
@@ -175,7 +176,7 @@ def _is_training_step(x: Tensor, weight: Tensor) -> bool:
         and all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (x, weight))
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
     )
 
 
