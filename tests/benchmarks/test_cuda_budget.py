@@ -130,8 +130,8 @@ def test_plans_are_the_librarys():
     assert name(Layer(512, 512, 14, 3, 1), 1) == "cct_gather_64x64"
     assert name(Layer(64, 64, 56, 3, 1, 2), 32) == "cct_gather_128x64"  # 98 blocks of 256 are too few
     assert name(Layer(256, 64, 56, 1, 1), 32) == "cct_pointwise_256x64"
-    assert name(Layer(64, 256, 56, 1, 1), 1) == "cct_pointwise_128x64"
-    assert name(Layer(1024, 256, 14, 1, 1), 32) == "cct_pointwise_128x64_by4"  # 14x14 is no multiple of 8
+    assert name(Layer(64, 256, 56, 1, 1), 1) == "cct_pointwise_64x64"
+    assert name(Layer(1024, 256, 14, 1, 1), 32) == "cct_pointwise_64x64_by4"  # 14x14 is no multiple of 8
     assert name(Layer(2048, 512, 7, 1, 1), 1) == "cct_gather_64x64"
     small = chosen(A100, COSTS, Work(Layer(512, 512, 14, 3, 1), 1, 4.0))
     assert (small.blocks, small.parts, small.to_chunks) == (4 * 8, 4, True)

@@ -48,7 +48,7 @@ CCT_DEVICE void store_table(const HaloArguments& arguments, const Part& part) {
       }
     }
     store_shared(row + Memory::kChannels + j * 4,
-                 channel < 0 ? -1 : channel * arguments.height * arguments.width);
+                 channel < 0 ? kNoChannel : channel * arguments.height * arguments.width);
   }
 }
 

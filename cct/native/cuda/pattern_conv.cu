@@ -31,8 +31,8 @@ CCT_KERNEL(cct_pointwise_128x128, PointwiseArguments, 2) {
 CCT_KERNEL(cct_pointwise_256x64, PointwiseArguments, 2) {
   CCT_TENSOR_CORES(pointwise<kPointwise256x64>(arguments));
 }
-CCT_KERNEL(cct_pointwise_128x64, PointwiseArguments, 2) {
-  CCT_TENSOR_CORES(pointwise<kPointwise128x64>(arguments));
+CCT_KERNEL(cct_pointwise_64x64, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise64x64>(arguments));
 }
 CCT_KERNEL(cct_pointwise_128x128_by4, PointwiseArguments, 2) {
   CCT_TENSOR_CORES(pointwise<kPointwise128x128By4>(arguments));
@@ -40,8 +40,8 @@ CCT_KERNEL(cct_pointwise_128x128_by4, PointwiseArguments, 2) {
 CCT_KERNEL(cct_pointwise_256x64_by4, PointwiseArguments, 2) {
   CCT_TENSOR_CORES(pointwise<kPointwise256x64By4>(arguments));
 }
-CCT_KERNEL(cct_pointwise_128x64_by4, PointwiseArguments, 2) {
-  CCT_TENSOR_CORES(pointwise<kPointwise128x64By4>(arguments));
+CCT_KERNEL(cct_pointwise_64x64_by4, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise64x64By4>(arguments));
 }
 CCT_KERNEL(cct_to_chunks, ChunksArguments, 1) { to_chunks(arguments); }
 CCT_KERNEL(cct_finish, FinishArguments, 1) { finish(arguments); }

@@ -6,6 +6,8 @@
 // of two images, since planes of X are multiples of them.
 #pragma once
 
+#include <type_traits>
+
 #include "slab_products.h"
 
 namespace cct::cuda {
@@ -19,16 +21,20 @@ CCT_DEVICE uint32_t place_of_pixels(int channel, int eight) {
   return channel * kTiles[kTile].pixels() * 2 + (eight ^ channel % kChunk) * 16;
 }
 
-// What this thread copies of each slab: the same pixels of one or more channels of each chunk.
+// What this thread copies of each slab: the same pixels of every kAtATime-th channel. In a row of the table
+// the channels of a thread are side by side.
 template <int kTile>
 struct PointwiseCopies {
   static constexpr Tile kOf = kTiles[kTile];
   static constexpr int kBytes = kOf.copy_pixels * 2, kRow = kOf.pixels() * 2;
-  static constexpr int kAcross = kRow / kBytes, kAtATime = kThreads / kAcross;  // channels of each chunk
-  static_assert(kAtATime <= kChunk);
+  static constexpr int kAcross = kRow / kBytes, kAtATime = kThreads / kAcross;  // channels
+  static constexpr int kCount = kSlab / kAtATime;
 
-  const uint16_t* from;  // in channel 0
-  uint32_t to, in_row;   // of the slab, and of the table for the first of its channels
+  // Which of the slab's 32 channels place i of a row is for.
+  CCT_DEVICE static int channel(int i) { return i / kCount + i % kCount * kAtATime; }
+
+  const uint16_t* from;  // if the channel began where the image does
+  uint32_t to, in_row;   // of the first channel: the place in the slab, and in a row of the table
 
   // Beyond the last pixel it copies the first ones: nobody asks for their sums.
   CCT_DEVICE PointwiseCopies(const PointwiseArguments& arguments, int first_pixel) {
@@ -36,23 +42,21 @@ struct PointwiseCopies {
     const int inside = pixel < arguments.images * arguments.plane ? pixel : 0;
     const int64_t image = inside / arguments.plane;
     from = kept(arguments.x + image * arguments.channels * arguments.plane + inside % arguments.plane);
-    const int channel = thread_index() / kAcross;
-    in_row = kept<uint32_t>(channel * kSlabSteps * 4);
-    to = place_of_pixels<kTile>(channel, across * kBytes / 16) + across * kBytes % 16;
+    const int first = thread_index() / kAcross;
+    in_row = kept<uint32_t>(first * kCount * 4);
+    to = place_of_pixels<kTile>(first, across * kBytes / 16) + across * kBytes % 16;
   }
 
   CCT_DEVICE void start(uint32_t stage, uint32_t table_row) const {
-    constexpr int kTimes = kChunk / kAtATime;
-    int4 found[kTimes];
+    using Found = std::conditional_t<kCount == 2, int2, int4>;  // distances at a time
+    constexpr int kTimes = kCount * 4 / sizeof(Found);
+    Found found[kTimes];
     CCT_UNROLL for (int i = 0; i < kTimes; ++i) {
-      found[i] = load_shared<int4>(table_row + in_row + i * kAtATime * kSlabSteps * 4);
+      found[i] = load_shared<Found>(table_row + in_row + i * sizeof(Found));
     }
-    CCT_UNROLL for (int i = 0; i < kTimes; ++i) {
-      const uint32_t at = stage + (to ^ i * kAtATime * 16) + i * kAtATime * kRow;
-      start_one(at, found[i].x);
-      start_one(at + kChunk * kRow, found[i].y);
-      start_one(at + 2 * kChunk * kRow, found[i].z);
-      start_one(at + 3 * kChunk * kRow, found[i].w);
+    CCT_UNROLL for (int i = 0; i < kCount; ++i) {
+      const uint32_t at = stage + (to ^ i * kAtATime % kChunk * 16) + i * kAtATime * kRow;
+      start_one(at, reinterpret_cast<const int32_t*>(found)[i]);
     }
   }
 
@@ -74,11 +78,12 @@ CCT_DEVICE void pointwise(const PointwiseArguments& arguments) {
   const int first_pixel = block_x() / arguments.slabs.out_tiles * tile.pixels();
   const Part part = part_of(arguments.slabs, out_tile, tile.out_channels);
 
-  // Where the channels of each slab begin in an image: four, one of each step, are 16 bytes.
+  // Where the channels of each slab begin in an image.
   for (int i = thread; i < part.count * kSlab; i += kThreads) {
+    const int of_slab = PointwiseCopies<kTile>::channel(i % kSlab);
     const int2 step =
-        load_global(reinterpret_cast<const int2*>(part.steps) + i / kSlab * kSlabSteps + i % kSlabSteps);
-    const int32_t channel = load_global(arguments.inputs + step.x * kChunk + i / kSlabSteps % kChunk);
+        load_global(reinterpret_cast<const int2*>(part.steps) + i / kSlab * kSlabSteps + of_slab / kChunk);
+    const int32_t channel = load_global(arguments.inputs + step.x * kChunk + of_slab % kChunk);
     store_shared(kEnd + i * 4, channel < 0 ? kNoChannel : channel * arguments.plane);
   }
   const PointwiseCopies<kTile> copies(arguments, first_pixel);

@@ -107,7 +107,12 @@ MUTANTS = [
         ("pointwise-copies-beyond-the-last", BOUNDS, "arguments.plane ? pixel : 0", "arguments.plane ? pixel : pixel"),
         ("pointwise-beyond-the-last", BOUNDS, "return pixel < arguments.images * plane ?", "return pixel >= 0 ?"),
         ("pointwise-the-first-image", WRONG, "image * arguments.channels * arguments.plane", "0"),
-        ("pointwise-channels-of-other-steps", WRONG, "i / kSlabSteps % kChunk)", "i % kChunk)"),
+        (
+            "pointwise-channels-of-other-steps",
+            WRONG,
+            "step.x * kChunk + of_slab % kChunk",
+            "step.x * kChunk + i % kChunk",
+        ),
         ("pointwise-other-steps", WRONG, "lane / 16 * kChunk", "(1 - lane / 16) * kChunk"),
         ("pointwise-other-pixels", WRONG, "lane / 8 % 2)", "1 - lane / 8 % 2)"),
         ("pointwise-no-bank-swizzle", CONFLICTS, "(eight ^ channel % kChunk) * 16", "eight * 16"),

@@ -121,6 +121,7 @@ def test_global_bounds_and_alignment():
     refused(ahead.replace("{}", "1"), "out of bounds: byte 512 of X")
     run(ahead.replace("{}", "0"))  # nothing is read
     refused(COPY + "cp.async.cg.shared.global [%r9], [%in+8], 16, 4;", "not aligned to 16")
+    refused(COPY + "cp.async.cg.shared.global [%r9], [%in+8], 16, 0;", "not aligned to 16")
 
 
 def test_global_bytes_are_written_once_by_whom_may():

@@ -65,6 +65,8 @@ def copy_asynchronously(machine: Machine, it: Instruction, mask: Mask) -> None:
             if (asked > size).any():
                 raise PtxError(f"a copy of {size} bytes from {asked.max()}")
         addresses = machine.registers.addresses(it.arguments[1])[lanes]
+        if (addresses % size).any():  # whether or not anything is read there
+            raise PtxError(f"{it.text}: the source is not aligned to {size}")
         values = np.zeros((len(lanes), size), np.uint8)
         for some in np.unique(asked[asked > 0]).tolist():
             which = asked == some
