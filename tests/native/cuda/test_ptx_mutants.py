@@ -15,7 +15,7 @@ from native.cuda.ptx.parse import Function, parse
 from native.cuda.toolchain import SOURCE, compile_kernels
 
 # A case of each way to load, the kernels with the least code: the compiler takes most of the time. Not K = 0.
-KERNELS = ("cct_gather_64x64", "cct_halo_16x16x64", "cct_halo_8x32x64_by4")
+KERNELS = ("cct_gather_64x64", "cct_halo_16x16x64", "cct_halo_8x32x64_by4", "cct_pointwise_64x64")
 TRIED = list({spec.kernel: spec for spec in reversed(SPECS) if spec.kernel in KERNELS and spec.keep}.values())
 
 
@@ -86,7 +86,9 @@ def compiled(folder: Path, mutant: Mutant | None) -> dict[str, Function]:
     header, source = folder / "cuda" / "device.h", folder / "cuda" / SOURCE.name
     if mutant:
         header.write_text(mutant.apply(header.read_text()))
-    wanted = tuple(f"CCT_KERNEL({name}," for name in (*KERNELS, "cct_to_chunks", "cct_finish"))
-    lines = source.read_text().splitlines(keepends=True)
-    source.write_text("".join(line for line in lines if not line.startswith("CCT_KERNEL") or line.startswith(wanted)))
+    wanted = "|".join((*KERNELS, "cct_to_chunks", "cct_finish"))
+    other = re.compile(rf"^CCT_KERNEL\((?!({wanted}),).*?\}}\n(?=CCT_KERNEL|\n)", re.DOTALL | re.MULTILINE)
+    text = other.sub("", source.read_text())
+    assert text.count("CCT_KERNEL(") == len(KERNELS) + 2
+    source.write_text(text)
     return parse(compile_kernels("compute_80", source).path.read_text())
