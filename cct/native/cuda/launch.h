@@ -23,7 +23,7 @@
 //             order, filled up with -1.
 //
 // A weight of zero is multiplied like any other: an infinity or NaN in X makes NaN of it, as it does in the
-// dense convolution, though plain and the CPU never read what is not kept.
+// dense convolution, though the CPU never reads what is not kept.
 //
 // All pointers are to the GPU's memory and aligned to 16 bytes. float16 is uint16_t. Below 2^31 each: images
 // * out_plane + 256 and images * chunk_count * height * width (gather), images * row_tiles * column_tiles *
