@@ -20,8 +20,10 @@ from cct import processes
 from cct.commands.bench import bench
 from cct.commands.completion import completion
 from cct.commands.compress import compress
+from cct.commands.doctor import doctor
 from cct.commands.export import export
 from cct.commands.inspect import inspect
+from cct.commands.selftest import selftest
 from cct.commands.validate import validate
 from cct.errors import CctError
 from cct.text import first_line, message
@@ -37,8 +39,10 @@ def cli(debug: bool) -> None:
 cli.add_command(bench)
 cli.add_command(completion)
 cli.add_command(compress)
+cli.add_command(doctor)
 cli.add_command(export)
 cli.add_command(inspect)
+cli.add_command(selftest)
 cli.add_command(validate)
 
 

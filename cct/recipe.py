@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from itertools import pairwise
@@ -16,6 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.input_size import LARGEST_SIDE
+from cct.target import TARGETS
 from cct.text import printable
 
 Pattern = tuple[int, ...]
@@ -26,8 +27,10 @@ _CHOICES = {
     "easing": ("ramp", "lasso"),
     "grouping": ("swap", "none"),
     "mixed_precision": ("no", "bf16"),
+    "sparse_training": ("rule", "measured", "off"),
     "weights": ("float32", "float16"),
     "activations": ("float32", "float16"),
+    "target": tuple(TARGETS),
 }
 _PARTS = {
     "include": str,
@@ -72,6 +75,9 @@ class Recipe:
         easing: what happens between the two: "ramp" cuts to the patterns at once and takes blocks away step by step;
             "lasso" leaves all weights, with a group lasso on those that will go, and cuts them at `cut_at`.
         lasso: weight of the group lasso in the loss, 0 or more.
+        sparse_training: whether training steps after the last cut compute with the kept weights alone, on the CPU:
+            "rule" where at most half is kept and the processor has AVX2 or AVX-512; "measured" where each product
+            measures faster, which may differ from run to run, and with it the last bits of the weights; "off" never.
         distillation: share of the loss that follows the baseline's answers, 0..1.
         temperature: by which both answers' logits are divided in distillation, above 0.
         mixup: alpha of mixup in the steps after the last cut, 0 for none.
@@ -82,12 +88,14 @@ class Recipe:
         size: height and width of the images in pixels, likewise.
         weights: type in which packed weights are stored, "float32" or "float16".
         activations: type in which the network computes, likewise; "float16" takes float16 weights along.
+        target: where the file is to run, "cpu" or "cuda"; where a recipe does not name `block`, `weights` and
+            `activations`, they follow it, as `cct.target` says. In Python see `for_target`.
         portable: whether the file is plain ONNX with dense weights, for runtimes that know no functions.
         goals: what the result must reach, as `cct.goals` reads it: "accuracy:max-degradation=0.5".
     """
 
     compression: float = 4.0
-    block: tuple[int, int] = (4, 1)
+    block: tuple[int, int] = TARGETS["cpu"].block
     epochs: int = 10
     learning_rate: float = 0.05
     warmup: float = 0.0
@@ -109,6 +117,7 @@ class Recipe:
     cut_at: float = 0.25
     easing: str = "ramp"
     lasso: float = 0.0
+    sparse_training: str = "rule"
     distillation: float = 0.0
     temperature: float = 4.0
     mixup: float = 0.0
@@ -117,8 +126,9 @@ class Recipe:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     size: tuple[int, ...] = ()
-    weights: str = "float32"
-    activations: str = "float32"
+    weights: str = TARGETS["cpu"].weights
+    activations: str = TARGETS["cpu"].activations
+    target: str = "cpu"
     portable: bool = False
     goals: tuple[str, ...] = ()
 
@@ -166,7 +176,7 @@ class Recipe:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Recipe:
-        """Make a recipe of plain values, as TOML and the command line give them.
+        """Make a recipe of plain values, as TOML gives them; what they leave open follows from their target.
 
         Raises:
             RecipeError: an unknown knob, or a value that is not allowed.
@@ -176,7 +186,9 @@ class Recipe:
             if name not in names:
                 near = get_close_matches(name, names, n=1, cutoff=0) or names
                 raise RecipeError(f"a recipe has no knob {name!r}; the nearest is {near[0]}")
-        return cls(**values)
+        target = values.get("target", "cpu")
+        implied = asdict(TARGETS[target]) if isinstance(target, str) and target in TARGETS else {}
+        return cls(**{**implied, **values})
 
     @classmethod
     def named(cls, name: str) -> Recipe:
@@ -190,6 +202,12 @@ class Recipe:
         if name not in known:
             raise RecipeError(f"there is no recipe {name!r}; the tool has {', '.join(known)}")
         return cls.from_toml(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+    def for_target(self, target: str | None) -> Recipe:
+        """The recipe for another target, whose block and types go before what was; the same for None or its own."""
+        if target in (None, self.target):
+            return self
+        return replace(self, target=target, **asdict(TARGETS[target]))
 
     def to_toml(self) -> str:
         """Write every knob, so that the text says all even if a default changes later."""

@@ -17,7 +17,7 @@ from cct.source import ModelSource
 from cct.text import printable
 
 _PIXELS_FROM = 1000  # images of a split whose pixels are looked at
-_JUDGING = ("goals", "portable")  # knobs that have no say in the training
+_JUDGING = ("goals", "portable", "target")  # knobs that have no say in the training
 _SHOWN = 40  # characters of a value
 
 

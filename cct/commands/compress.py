@@ -98,6 +98,7 @@ def compress(
     scale: dict[str, Any],
     recipe_name: str | None,
     save_recipe: Path | None,
+    target: str | None,
     portable: bool,
     goals: tuple[Goal, ...],
     threads: int | None,
@@ -126,6 +127,7 @@ def compress(
         base = Recipe.from_toml(_read(recipe_name))
     else:
         base = Recipe.named(recipe_name)
+    base = base.for_target(target)
     given = {name: value for name, value in knobs.items() if value not in (None, ())} | scale
     if portable:
         given["portable"] = True

@@ -84,20 +84,20 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
   layout_.last_column = planes_.last_column;
 
   lanes_ = routine.lanes;
-  const int64_t all_lanes =
+  all_lanes_ =
       product("Y in rows", out[0], layout_.pitch, sizeof(float)) / sizeof(float) - layout_.pitch + out[1];
   // The pixels after the last whole vector. X itself ends there, so that no routine may round them up, as
   // narrow tiles do.
-  const int64_t rest = all_lanes % lanes_;
+  const int64_t rest = all_lanes_ % lanes_;
   const bool narrow = std::any_of(weights.tiles().begin(), weights.tiles().end(),
                                   [](const Tile& tile) { return tile.width < kTileWidth; });
   const bool exact = layout_.whole || halves ||
                      (direct_ && !narrow && layout_.pitch == out[1] && (rest == 1 || rest == routine.tail));
-  tail_ = exact && all_lanes > lanes_ && rest <= routine.tail ? rest : 0;
-  vectors_ = divide_up(all_lanes - tail_, lanes_);
-  first_packed_ = direct_ ? all_lanes / lanes_ : 0;
+  tail_ = exact && all_lanes_ > lanes_ && rest <= routine.tail ? rest : 0;
+  vectors_ = divide_up(all_lanes_ - tail_, lanes_);
+  first_packed_ = direct_ ? all_lanes_ / lanes_ : 0;
   // Beyond that, almost all lanes are padding: a small file must not make us take much memory.
-  const int64_t table = layout_.pitch > out[1] ? product("the table of lanes", vectors_, sizeof(Lanes)) : 0;
+  const int64_t table = has_gaps() ? product("the table of lanes", vectors_, sizeof(Lanes)) : 0;
   if (table > kTableBytes + 16 * (x_count() + y_count()) * static_cast<int64_t>(sizeof(float))) {
     fail("dilation and padding make rows of ", layout_.pitch, " numbers for ", out[1], " pixels");
   }
@@ -159,8 +159,8 @@ void LanePlan::make_tables() {
   if (first_packed_) direct_offsets_ = offsets_of(weights_.taps(), direct, in[0] * in[1]);
 
   int64_t pixel = 0, column = 0;
-  if (layout_.pitch > out[1]) gaps_.reserve(vectors_);
-  for (int64_t v = 0; v < vectors_ && layout_.pitch > out[1]; ++v) {
+  if (has_gaps()) gaps_.reserve(vectors_);
+  for (int64_t v = 0; v < vectors_ && has_gaps(); ++v) {
     Lanes vector{pixel, 0, 0};
     for (int64_t lane = 0, run; lane < lanes_; lane += run) {  // up to the end of the pixels, then of the row
       const bool is_pixel = column < out[1];
@@ -188,29 +188,21 @@ void LanePlan::pack(const Image& image, int64_t band, float* slot) const {
 
 void LanePlan::compute(const Image& image, int64_t band, const float* slot, int64_t begin,
                        int64_t end) const {
-  const Range r = range(band);
-  if (r.begin < r.packed) {
-    compute_vectors(image, r.begin, r.packed, image.x, r.begin * lanes_, direct_offsets_, begin, end);
-  }
-  if (r.packed < r.end) {
-    const int64_t lane = lead(r.packed) + r.packed * lanes_ - first_row(r.packed) * layout_.pitch;
-    compute_vectors(image, r.packed, r.end, slot, lane, offsets_, begin, end);
-  }
+  each_part(band, [&](const Part& part) { compute_part(image, part, slot, begin, end); });
 }
 
-void LanePlan::compute_vectors(const Image& image, int64_t begin, int64_t end, const float* x,
-                               int64_t first_lane, const std::vector<int32_t>& offsets, int64_t first_tile,
-                               int64_t end_tile) const {
-  const bool last = end == vectors_, has_gaps = !gaps_.empty();
-  const Span span{x + first_lane,
-                  offsets.data(),
+void LanePlan::compute_part(const Image& image, const Part& part, const float* slot, int64_t first_tile,
+                            int64_t end_tile) const {
+  const bool last = part.end == vectors_, has_gaps = !gaps_.empty();
+  const Span span{(part.in_x ? image.x : slot) + part.lane,
+                  part.offsets,
                   has_gaps ? gaps_.data() : nullptr,
-                  begin,
-                  end,
+                  part.begin,
+                  part.end,
                   last ? tail_ : 0,
                   last       ? pixels()
-                  : has_gaps ? gaps_[end].pixel
-                             : end * lanes_,
+                  : has_gaps ? gaps_[part.end].pixel
+                             : part.end * lanes_,
                   image.y,
                   image.z,
                   pixels(),

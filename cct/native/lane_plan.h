@@ -18,14 +18,41 @@ class LanePlan : public Plan {
   void compute(const Image& image, int64_t band, const float* slot, int64_t begin,
                int64_t end) const override;
 
+ protected:
+  // Vectors of a band that read the same memory.
+  struct Part {
+    int64_t begin, end;
+    bool in_x;               // or else in packed rows
+    int64_t lane;            // where the first of them reads with offset 0, in the image or in the slot
+    const int32_t* offsets;  // of each tap
+  };
+
+  template <class Do>
+  void each_part(int64_t band, Do act) const {
+    const Range r = range(band);
+    if (r.begin < r.packed) act(Part{r.begin, r.packed, true, r.begin * lanes_, direct_offsets_.data()});
+    if (r.packed == r.end) return;
+    const int64_t lane = lead(r.packed) + r.packed * lanes_ - first_row(r.packed) * layout_.pitch;
+    act(Part{r.packed, r.end, false, lane, offsets_.data()});
+  }
+
+  const Weights& weights_;
+  const Routine& routine_;
+  int64_t lanes_;            // of a vector
+  int64_t vectors_;          // of an output channel
+  int64_t band_;             // vectors of a band
+  int64_t all_lanes_;        // of an output channel
+  std::vector<Lanes> gaps_;  // empty if all lanes are pixels
+  bool has_gaps() const { return layout_.pitch > out[1]; }
+
  private:
   // The vectors of a band.
   struct Range {
     int64_t begin, packed, end;  // those before `packed` read X itself, the others packed rows
   };
   Range range(int64_t band) const;
-  void compute_vectors(const Image& image, int64_t begin, int64_t end, const float* x, int64_t first_lane,
-                       const std::vector<int32_t>& offsets, int64_t first_tile, int64_t end_tile) const;
+  void compute_part(const Image& image, const Part& part, const float* slot, int64_t first_tile,
+                    int64_t end_tile) const;
 
   // The first row of a plane that the vectors from `begin` on read, and how many rows those up to `end` read,
   // and the tail with the last of them.
@@ -41,22 +68,16 @@ class LanePlan : public Plan {
     return layout_.run || layout_.whole ? -(above * layout_.pitch) & 15 : 0;
   }
 
-  const Weights& weights_;
-  const Routine& routine_;
   bool direct_;  // X itself has the layout of packed rows
   Planes planes_;
   Layout layout_{};
-  int64_t lanes_;         // of a vector
-  int64_t vectors_;       // of an output channel
-  int64_t tail_;          // pixels after them
+  int64_t tail_;          // pixels after the vectors
   int64_t first_packed_;  // vectors before it read X itself
-  int64_t band_;          // vectors of a band
 
   // Tables.
   std::vector<uint32_t> inside_;                   // what planes point into
   std::vector<Plane> tables_;                      // of each plane
   std::vector<int32_t> offsets_, direct_offsets_;  // of each tap, in packed rows and in X
-  std::vector<Lanes> gaps_;                        // empty if all lanes are pixels
 };
 
 }  // namespace cct

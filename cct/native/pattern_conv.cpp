@@ -2,59 +2,31 @@
 #include "pattern_conv.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdio>
 #include <memory>
-#include <mutex>
-#include <new>
 
-#include "fault.h"
+#include "boundary.h"
 #include "isa.h"
 #include "job.h"
+#include "known_plans.h"
 #include "packed.h"
 #include "plan.h"
+#include "units.h"
 #include "weights.h"
 
-// Immutable once it is made but for the plans, so that runs may overlap.
+// Immutable but for the plans and for set_weights, so that runs may overlap.
 struct cct_pattern_conv {
-  cct_pattern_conv(const cct::Packed& packed, const cct::Isa& isa)
-      : routine(*isa.routine), convolution(packed), weights(packed, routine) {}
+  cct_pattern_conv(const cct::Packed& packed, const cct::Isa& isa, bool replaceable)
+      : routine(*isa.routine), convolution(packed), weights(packed, routine, replaceable) {}
 
   // A plan without tables.
   std::unique_ptr<cct::Plan> sizes(const int64_t x_dims[4]) const {
     return cct::Plan::make(convolution, weights, routine, x_dims);
   }
 
-  // A plan that was made before; none if there is none.
-  std::shared_ptr<const cct::Plan> known(const int64_t x_dims[4]) const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    for (size_t i = 0; i < kPlans; ++i) {
-      const auto& plan = plans_[i];
-      if (plan && x_dims[1] == plan->channels && std::equal(x_dims + 2, x_dims + 4, plan->in)) {
-        std::rotate(plans_, plans_ + i, plans_ + i + 1);
-        return plans_[0];
-      }
-    }
-    return nullptr;
-  }
-
-  std::shared_ptr<const cct::Plan> plan(const int64_t x_dims[4]) const {
-    if (auto plan = known(x_dims)) return plan;
-    std::shared_ptr<cct::Plan> made = sizes(x_dims);
-    made->make_tables();
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::rotate(plans_, plans_ + kPlans - 1, plans_ + kPlans);
-    return plans_[0] = made;
-  }
-
   const cct::Routine& routine;
   const cct::Convolution convolution;
-  const cct::Weights weights;
-
- private:
-  static constexpr size_t kPlans = 4;  // sizes of images that a session may change between
-  mutable std::mutex mutex_;           // of what follows
-  mutable std::shared_ptr<const cct::Plan> plans_[kPlans];  // the last used first
+  cct::Weights weights;
+  cct::KnownPlans<cct::Plan> plans;
 };
 
 namespace cct {
@@ -84,12 +56,6 @@ struct Run {
 };
 
 // ---------------------------------------------------------------- units of work
-
-// What a worker has packed into its slot: the number of the band among those of all images.
-struct Worker {
-  int64_t number;
-  int64_t packed;
-};
 
 void compute_unit(const Run& run, int64_t unit, Worker& worker) {
   const Plan& plan = run.plan;
@@ -125,70 +91,17 @@ void narrow_y_unit(const Run& run, int64_t unit, Worker&) {
   run.conv.routine.narrow(run.floats.y + begin, run.halves.y + begin, end - begin);
 }
 
-// Each worker takes units from its own share, neighbours in the image, so that what it reads in one
-// convolution it mostly wrote itself in the one before; then it helps with the shares of the others.
-struct Work {
-  struct alignas(64) Share {  // a cache line each
-    std::atomic<int64_t> next;
-    int64_t end;
-  };
-
-  const Run& run;
-  void (*unit)(const Run&, int64_t unit, Worker& worker);
-  int64_t workers;
-  Share shares[Job::kMostWorkers];
-
-  Work(const Run& run, void (*unit)(const Run&, int64_t, Worker&), int64_t units, int64_t workers)
-      : run(run), unit(unit), workers(workers) {
-    for (int64_t i = 0; i < workers; ++i) {
-      shares[i].next = units * i / workers;
-      shares[i].end = units * (i + 1) / workers;
-    }
-  }
-
-  static void worker(void* argument, size_t number) {
-    Work& work = *static_cast<Work*>(argument);
-    Worker worker{static_cast<int64_t>(number), -1};
-    for (int64_t i = 0; i < work.workers; ++i) {
-      Share& share = work.shares[(worker.number + i) % work.workers];
-      for (int64_t unit; (unit = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
-        work.unit(work.run, unit, worker);
-      }
-    }
-  }
-};
-
-void do_all(const Run& run, void (*unit)(const Run&, int64_t, Worker&), int64_t units,
-            const cct_threads* threads) {
-  if (!units) return;
-  const int64_t workers = threads ? Job::workers_of(units) : 1;
-  Work work(run, unit, units, workers);
-  if (!threads) return Work::worker(&work, 0);
-  if (threads->parallel_for(threads->pool, Work::worker, workers, &work)) fail("the threads did not run");
-}
-
 template <class Number>
 Images<Number> images_of(const void* x, const void* z, void* y) {
   return {static_cast<const Number*>(x), static_cast<const Number*>(z), static_cast<Number*>(y)};
 }
 
-// Runs `body`; what it throws becomes one line. Nothing is thrown through the C boundary.
-template <class Body>
-bool succeeds(char* error, size_t error_size, Body body) {
-  const auto say = [&](const char* text) {
-    if (error && error_size) std::snprintf(error, error_size, "PatternConv: %s", text);
-    return false;
-  };
-  try {
-    body();
-    return true;
-  } catch (const Fault& fault) {
-    return say(fault.text.c_str());
-  } catch (const std::bad_alloc&) {
-    return say("not enough memory");
-  } catch (...) {
-    return say("unexpected exception");
-  }
+cct_pattern_conv* create(const cct_packed* packed, const char* isa, bool replaceable, char* error,
+                         size_t error_size) {
+  cct_pattern_conv* conv = nullptr;
+  succeeds(error, error_size,
+           [&] { conv = new cct_pattern_conv(check(*packed), choose_isa(isa), replaceable); });
+  return conv;
 }
 
 }  // namespace
@@ -202,9 +115,16 @@ int cct_isa_supported(int row) { return row >= 0 && row < kIsaCount && kIsas[row
 
 cct_pattern_conv* cct_pattern_conv_create(const cct_packed* packed, const char* isa, char* error,
                                           size_t error_size) {
-  cct_pattern_conv* conv = nullptr;
-  succeeds(error, error_size, [&] { conv = new cct_pattern_conv(check(*packed), choose_isa(isa)); });
-  return conv;
+  return create(packed, isa, false, error, error_size);
+}
+
+cct_pattern_conv* cct_pattern_conv_create_for_training(const cct_packed* packed, const char* isa, char* error,
+                                                       size_t error_size) {
+  return create(packed, isa, true, error, error_size);
+}
+
+void cct_pattern_conv_set_weights(cct_pattern_conv* conv, const void* W, const void* B) {
+  conv->weights.replace(W, B);
 }
 
 void cct_pattern_conv_destroy(cct_pattern_conv* conv) { delete conv; }
@@ -218,7 +138,7 @@ int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[
       std::copy(dims, dims + 4, y_dims);
       *scratch_bytes = job.scratch_bytes;
     };
-    if (const auto known = conv->known(x_dims)) return answer(*known);
+    if (const auto known = conv->plans.find(x_dims)) return answer(*known);
     answer(*conv->sizes(x_dims));  // and no tables yet: nobody has asked for a run
   });
 }
@@ -226,7 +146,7 @@ int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[
 int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
                          void* y, void* scratch, const cct_threads* threads, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
-    const auto plan = conv->plan(x_dims);
+    const auto plan = conv->plans.find_or(x_dims, [&] { return conv->sizes(x_dims); });
     const Job job(conv->convolution, *plan, x_dims[0]);
     if (!job.images) return;
     void* aligned = scratch;

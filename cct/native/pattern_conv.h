@@ -68,6 +68,13 @@ cct_pattern_conv* cct_pattern_conv_create(const cct_packed* packed, const char* 
                                           size_t error_size);
 void cct_pattern_conv_destroy(cct_pattern_conv* conv);
 
+/* The same, and its numbers can be replaced, which takes 8 bytes a weight. W and B are of the types and sizes
+ * that `packed` stated, and nothing of them is checked: what W has on padding is not read. No run may
+ * overlap. */
+cct_pattern_conv* cct_pattern_conv_create_for_training(const cct_packed* packed, const char* isa, char* error,
+                                                       size_t error_size);
+void cct_pattern_conv_set_weights(cct_pattern_conv* conv, const void* W, const void* B);
+
 /* The shape of Y and the bytes of scratch that a run on `x_dims` (N, C, H, W) needs. */
 int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
                              size_t* scratch_bytes, char* error, size_t error_size);
@@ -77,6 +84,29 @@ int cct_pattern_conv_prepare(const cct_pattern_conv* conv, const int64_t x_dims[
  * scratch. */
 int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
                          void* y, void* scratch, const cct_threads* threads, char* error, size_t error_size);
+
+/* The gradient of W. For each kept weight the sum, over all images and pixels, of dY and the X that the
+ * weight multiplies: of the shape of W, zero on padding. `type` must be CCT_FLOAT32; W and B of `packed`,
+ * clip_min and clip_max make no difference. prepare and run as above. The same bits for any number of
+ * threads. */
+typedef struct cct_weight_gradient cct_weight_gradient;
+cct_weight_gradient* cct_weight_gradient_create(const cct_packed* packed, const char* isa, char* error,
+                                                size_t error_size);
+void cct_weight_gradient_destroy(cct_weight_gradient* gradient);
+int cct_weight_gradient_prepare(const cct_weight_gradient* gradient, const int64_t x_dims[4],
+                                int64_t y_dims[4], size_t* scratch_bytes, char* error, size_t error_size);
+int cct_weight_gradient_run(const cct_weight_gradient* gradient, const int64_t x_dims[4], const float* x,
+                            const float* dy, float* dw, void* scratch, const cct_threads* threads,
+                            char* error, size_t error_size);
+
+/* A parallel_for on the threads of an OpenMP runtime that the process has already: threads of our own would
+ * want the cores on which those wait. `parallel` is the runtime's GOMP_parallel. */
+typedef struct cct_openmp {
+  void (*parallel)(void (*body)(void* data), void* data, unsigned threads, unsigned flags);
+  unsigned threads;
+} cct_openmp;
+int cct_openmp_parallel_for(void* openmp, void (*task)(void* argument, size_t i), size_t count,
+                            void* argument);
 
 #pragma GCC visibility pop
 

@@ -49,6 +49,9 @@ class Plan {
  protected:
   Plan(const Convolution& conv, const int64_t x_dims[4]);
 
+  // What a worker walks through again and again may take: most of the second-level cache.
+  static int64_t cache_bytes();
+
   // Rows of a band whose packed rows take so many bytes: what a worker walks through again and again should
   // stay in its second-level cache, beside weights and output. `last_row`: rows that neighbours both pack.
   static int64_t band_rows(int64_t row_bytes, int64_t last_row);

@@ -31,6 +31,7 @@ constexpr int kWeightsAhead = 512;  // floats: 2 KB
 
 CCT_INLINE void prefetch(const float* p) { __builtin_prefetch(p); }
 
+#include "compute_gradient.h"
 #include "compute_lanes.h"
 #include "pack_lanes.h"
 #include "strips.h"
@@ -48,8 +49,8 @@ void narrow_all(const float* from, uint16_t* to, int64_t count) {
 }  // namespace
 
 extern const Routine routine;
-const Routine routine{kLanes,  kWidest,    kWhole,        kTail,     kStripRows, pack,
-                      compute, pack_strip, compute_strip, widen_all, narrow_all};
+const Routine routine{kLanes,     kWidest,       kWhole,   kTail,  kStripRows, pack,      compute,
+                      pack_strip, compute_strip, gradient, spread, widen_all,  narrow_all};
 
 }  // namespace CCT_ISA
 }  // namespace cct

@@ -129,6 +129,18 @@ struct StripSpan {
   float clip_min, clip_max;
 };
 
+// Lanes of some images, for the gradient of the weights.
+struct GradientSpan {
+  const float *x, *dy;        // of the first image, for the first lane: x with offset 0, dy of channel 0
+  int64_t x_image, dy_image;  // floats from image to image
+  int64_t images;
+  int64_t dy_channel;      // floats from channel to channel
+  int64_t vectors, rest;   // rest: lanes after them, less than a vector
+  const int32_t* offsets;  // of each tap
+  const float* values;     // the weights of all tiles
+  float* sums;             // their gradients, which grow by those of these lanes
+};
+
 struct Routine {
   int lanes;          // floats of a vector
   const int* widest;  // most vectors of a tile, by its width
@@ -140,6 +152,8 @@ struct Routine {
   void (*compute)(const Span&, const Tile* tiles, int64_t count);
   void (*pack_strip)(const StripBand&, int64_t channels);
   void (*compute_strip)(const StripSpan&, const StripTile* tiles, int64_t count);
+  void (*gradient)(const GradientSpan&, const Tile* tiles, int64_t count);
+  void (*spread)(const float* from, const float* end, const Lanes* gaps, int64_t vectors, float* to);
   void (*widen)(const uint16_t* from, float* to, int64_t count);   // float16 to float
   void (*narrow)(const float* from, uint16_t* to, int64_t count);  // and back, rounded
 };

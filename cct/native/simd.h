@@ -22,6 +22,7 @@ constexpr int kStripRows = 7;
 constexpr int kStripSets = 2;
 constexpr int kTail = 4;
 constexpr bool kTailBeside = true;
+constexpr int kTapsTogether[5] = {0, 8, 6, 0, 4};  // of the gradient, by the width of a tile
 
 CCT_INLINE __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 CCT_INLINE Vec broadcast(float value) { return _mm512_set1_ps(value); }
@@ -68,6 +69,7 @@ constexpr int kStripRows = 6;
 constexpr int kStripSets = 1;
 constexpr int kTail = 1;
 constexpr bool kTailBeside = false;
+constexpr int kTapsTogether[5] = {0, 8, 4, 0, 2};
 
 CCT_INLINE __m256i first_lanes(int64_t n) {
   alignas(64) static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
@@ -133,6 +135,7 @@ constexpr int kWhole = 8;
 constexpr int kStripRows = 0;
 constexpr int kTail = 0;
 constexpr bool kTailBeside = false;
+constexpr int kTapsTogether[5] = {0, 8, 6, 0, 4};
 
 CCT_INLINE Vec broadcast(float value) { return vdupq_n_f32(value); }
 CCT_INLINE Vec load(const float* p) { return vld1q_f32(p); }
@@ -206,6 +209,7 @@ constexpr int kWhole = 8;
 constexpr int kStripRows = 0;
 constexpr int kTail = 0;
 constexpr bool kTailBeside = false;
+constexpr int kTapsTogether[5] = {0, 8, 4, 0, 2};
 
 CCT_INLINE Vec broadcast(float value) { return Vec{value, value, value, value}; }
 CCT_INLINE Vec load_first(const float* p, int64_t n) {
@@ -267,11 +271,28 @@ CCT_INLINE Quad load_quad(const float* p) { return _mm_loadu_ps(p); }
 CCT_INLINE void store_quad(float* p, Quad v) { _mm_storeu_ps(p, v); }
 CCT_INLINE Quad add(Quad a, Quad b) { return _mm_add_ps(a, b); }
 CCT_INLINE Quad multiply_add(Quad a, Quad b, Quad sum) { return _mm_fmadd_ps(a, b, sum); }
+#if defined(__AVX512F__)  // (Without a mask GCC 12 warns, as above.)
+CCT_INLINE __m256 folded(Vec v) {
+  return _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
+}
+#else
+CCT_INLINE Vec folded(Vec v) { return v; }
+#endif
+// The sum of all lanes of each.
+CCT_INLINE Quad sums_of(Vec a, Vec b, Vec c, Vec d) {
+  const __m256 ab = _mm256_hadd_ps(folded(a), folded(b)), cd = _mm256_hadd_ps(folded(c), folded(d));
+  const __m256 all = _mm256_hadd_ps(ab, cd);
+  return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+}
 #else
 typedef Vec Quad;
 CCT_INLINE Quad broadcast_quad(float value) { return broadcast(value); }
 CCT_INLINE Quad load_quad(const float* p) { return load(p); }
 CCT_INLINE void store_quad(float* p, Quad v) { store(p, v); }
+CCT_INLINE float sum_of(Vec v) { return v[0] + v[1] + (v[2] + v[3]); }
+CCT_INLINE Quad sums_of(Vec a, Vec b, Vec c, Vec d) {
+  return Quad{sum_of(a), sum_of(b), sum_of(c), sum_of(d)};
+}
 #endif
 
 // ---------------------------------------------------------------- eight floats, for strips

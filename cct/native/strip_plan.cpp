@@ -28,6 +28,10 @@ StripPlan::StripPlan(const Convolution& conv, const Weights& weights, const Rout
       planes_(weights.shifts(), conv.window, conv.window.stride[1]),
       line_(fit_half_lines(planes_, conv.window, in, out) ? kStripLanes : kStripLine),
       columns_(kStripLine - planes_.last_column) {
+  // Strips of one vector, where a fifth fewer vectors or more cover a row than with strips of two and a rest.
+  const int64_t rest = out[1] % columns_;
+  const int64_t vectors = out[1] / columns_ * 2 + divide_up(rest, kStripLanes);
+  if (5 * divide_up(out[1], kStripLanes) <= 4 * vectors) columns_ = kStripLanes;
   tiles = weights.strips().size() / weights.passes();
   const int64_t planes = planes_.starts.size();
   const int64_t row_bytes =

@@ -59,14 +59,13 @@ class Runs {
   }
 
   // Moves the runs to where the routines read them.
-  void flush(const Packed& p, std::vector<Tap>& taps, std::vector<float>& values,
-             std::vector<int32_t>& counts) {
+  void flush(std::vector<Tap>& taps, std::vector<int64_t>& sources, std::vector<int32_t>& counts) {
     for (size_t length = 1; length <= kLongestRun; ++length) {
       std::vector<Row>& rows = of_length_[length - 1];
       counts.push_back(static_cast<int32_t>(rows.size() / length));
       for (size_t i = 0; i < rows.size(); ++i) {
         if (i % length == 0) taps.push_back(rows[i].tap);
-        values.push_back(p.weights[rows[i].first]);
+        sources.push_back(rows[i].first);
       }
       rows.clear();
     }
@@ -96,15 +95,14 @@ void Weights::add_strips(const Packed& p, const std::vector<int32_t>& shift_of) 
   }
 
   Runs runs(shifts_, p.window);
-  std::vector<size_t> done(filters), first_value, first_count;  // values_ and counts_ still move
+  std::vector<size_t> done(filters), first_value, first_count;  // counts_ still moves
   for (int64_t pass = 0; pass < passes_; ++pass) {
     for (int64_t filter = 0; filter < filters; ++filter) {
       const int64_t end_channel = (filter / p.out_blocks) * channels + channels * (pass + 1) / passes_;
       StripTile strip{};
       strip.first = taps_.size();
       strip.output = p.order[filter];
-      strip.bias = p.bias[strip.output];
-      first_value.push_back(values_.size());
+      first_value.push_back(sources_.size());
       first_count.push_back(counts_.size());
       const std::vector<Row>& own = rows[filter];
       const auto in_pass = [&](size_t row) { return row < own.size() && own[row].tap.channel < end_channel; };
@@ -114,12 +112,13 @@ void Weights::add_strips(const Packed& p, const std::vector<int32_t>& shift_of) 
           while (row < own.size() && own[row].tap.channel == own[begin].tap.channel) ++row;
           runs.add(&own[begin], own.data() + row);
         }
-        runs.flush(p, taps_, values_, counts_);
+        runs.flush(taps_, sources_, counts_);
         done[filter] = row;
       }
       strips_.push_back(strip);
     }
   }
+  values_.resize(sources_.size());
   for (size_t i = 0; i < strips_.size(); ++i) {
     strips_[i].weights = values_.data() + first_value[i];
     strips_[i].counts = counts_.data() + first_count[i];

@@ -37,10 +37,9 @@ bool fits_strips(const Packed& p, const Routine& routine, const std::vector<Shif
 
 }  // namespace
 
-Weights::Weights(const Packed& p, const Routine& routine) {
-  const int64_t count =
-      p.kernels ? (*std::max_element(p.patterns, p.patterns + p.kernels) + 1) * p.entries : 0;
-  const Positions positions(p.pool, count);
+Weights::Weights(const Packed& p, const Routine& routine, bool replaceable)
+    : half_weights_(p.weights.half), half_bias_(p.bias.half), stored_(p.kernels * p.bi * p.entries * p.bo) {
+  const Positions positions(p);
   const Window& w = p.window;
   for (int64_t position : positions.distinct) {
     shifts_.push_back({position / w.kernel[1] * w.dilation[0], position % w.kernel[1] * w.dilation[1]});
@@ -50,10 +49,22 @@ Weights::Weights(const Packed& p, const Routine& routine) {
   } else {
     add_tiles(p, positions.number);
   }
+  fill(p.weights, p.bias);
+  if (!replaceable) std::vector<int64_t>().swap(sources_);
+}
+
+void Weights::replace(const void* W, const void* B) { fill({W, half_weights_}, {B, half_bias_}); }
+
+void Weights::fill(const Numbers& weights, const Numbers& bias) {
+  for (size_t i = 0; i < sources_.size(); ++i) values_[i] = weights[sources_[i]];
+  for (Tile& tile : tiles_) {
+    for (int32_t j = 0; j < tile.width; ++j) tile.bias[j] = bias[tile.outputs[j]];
+  }
+  for (StripTile& strip : strips_) strip.bias = bias[strip.output];
 }
 
 void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
-  std::vector<int64_t> first_value;  // of each tile: values_ still moves
+  std::vector<int64_t> first_value;  // of each tile
   int64_t k = 0;
   for (int64_t filter = 0; filter < p.group * p.out_blocks; ++filter) {
     const int64_t begin = k;
@@ -72,17 +83,15 @@ void Weights::add_tiles(const Packed& p, const std::vector<int32_t>& shift_of) {
       tile.width = widest_tile(places.size() - done);
       tile.first = taps;
       tile.count = rows.size();
-      first_value.push_back(values_.size());
+      first_value.push_back(sources_.size());
       for (const Row& row : rows) {
-        for (int32_t j = 0; j < tile.width; ++j) values_.push_back(p.weights[row.first + places[done + j]]);
+        for (int32_t j = 0; j < tile.width; ++j) sources_.push_back(row.first + places[done + j]);
       }
-      for (int32_t j = 0; j < tile.width; ++j) {
-        tile.outputs[j] = p.order[filter * p.bo + places[done + j]];
-        tile.bias[j] = p.bias[tile.outputs[j]];
-      }
+      for (int32_t j = 0; j < tile.width; ++j) tile.outputs[j] = p.order[filter * p.bo + places[done + j]];
       tiles_.push_back(tile);
     }
   }
+  values_.resize(sources_.size());
   for (size_t t = 0; t < tiles_.size(); ++t) tiles_[t].weights = values_.data() + first_value[t];
 }
 

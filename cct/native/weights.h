@@ -1,4 +1,5 @@
-// The weights of a packed convolution as the routines read them: rearranged once, when a session is created.
+// The weights of a packed convolution as the routines read them: rearranged once, when a session is created,
+// and again where training has changed them.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct Row {
 
 class Weights {
  public:
-  Weights(const Packed& packed, const Routine& routine);
+  // `replaceable` weights take memory for where each of them stands in W.
+  Weights(const Packed& packed, const Routine& routine, bool replaceable = false);
   Weights(const Weights&) = delete;  // tiles point into values and counts
   Weights& operator=(const Weights&) = delete;
 
@@ -39,11 +41,20 @@ class Weights {
   const std::vector<StripTile>& strips() const { return strips_; }  // else empty; pass by pass
   int64_t passes() const { return passes_; }                        // over the channels, in strips
   const std::vector<Tap>& taps() const { return taps_; }            // of all tiles, or the runs of all strips
+  const std::vector<float>& values() const { return values_; }      // of all tiles or strips
+  const std::vector<int64_t>& sources() const { return sources_; }  // in W, of each value, if replaceable
+  int64_t stored() const { return stored_; }                        // numbers in W, padding included
+
+  // Takes other numbers of the same types and sizes. What W has on padding is not read.
+  void replace(const void* W, const void* B);
 
  private:
+  const bool half_weights_, half_bias_;
+  const int64_t stored_;
   std::vector<Shift> shifts_;
   std::vector<Tap> taps_;
   std::vector<float> values_;
+  std::vector<int64_t> sources_;
   std::vector<int32_t> counts_;
   std::vector<Tile> tiles_;
   std::vector<StripTile> strips_;
@@ -54,6 +65,7 @@ class Weights {
                                   int64_t end);
   void add_tiles(const Packed& packed, const std::vector<int32_t>& shift_of);
   void add_strips(const Packed& packed, const std::vector<int32_t>& shift_of);
+  void fill(const Numbers& weights, const Numbers& bias);
 };
 
 }  // namespace cct

@@ -53,15 +53,21 @@ def _bind(path: str) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
     error = [ctypes.c_char_p, ctypes.c_size_t]
     library.cct_isa_name.restype = ctypes.c_char_p
-    library.cct_pattern_conv_create.restype = ctypes.c_void_p
-    library.cct_pattern_conv_create.argtypes = [ctypes.POINTER(PackedStruct), ctypes.c_char_p, *error]
-    library.cct_pattern_conv_destroy.argtypes = [ctypes.c_void_p]
-    library.cct_pattern_conv_prepare.argtypes = [
-        ctypes.c_void_p, Int64s, Int64s, ctypes.POINTER(ctypes.c_size_t), *error
-    ]  # fmt: skip
-    library.cct_pattern_conv_run.argtypes = [
-        ctypes.c_void_p, Int64s, *[ctypes.c_void_p] * 4, ctypes.POINTER(Threads), *error
-    ]  # fmt: skip
+    for create in (
+        library.cct_pattern_conv_create,
+        library.cct_pattern_conv_create_for_training,
+        library.cct_weight_gradient_create,
+    ):
+        create.restype = ctypes.c_void_p
+        create.argtypes = [ctypes.POINTER(PackedStruct), ctypes.c_char_p, *error]
+    library.cct_pattern_conv_set_weights.restype = None
+    library.cct_pattern_conv_set_weights.argtypes = [ctypes.c_void_p] * 3
+    for destroy in (library.cct_pattern_conv_destroy, library.cct_weight_gradient_destroy):
+        destroy.argtypes = [ctypes.c_void_p]
+    for prepare in (library.cct_pattern_conv_prepare, library.cct_weight_gradient_prepare):
+        prepare.argtypes = [ctypes.c_void_p, Int64s, Int64s, ctypes.POINTER(ctypes.c_size_t), *error]
+    for run in (library.cct_pattern_conv_run, library.cct_weight_gradient_run):
+        run.argtypes = [ctypes.c_void_p, Int64s, *[ctypes.c_void_p] * 4, ctypes.POINTER(Threads), *error]
     return library
 
 
@@ -130,47 +136,47 @@ class Arguments:
         return struct
 
 
-class PatternConv:
-    """One convolution of one ISA row, as a session holds it."""
+class _Handle:
+    """What one of the library's create functions made of a convolution."""
 
-    def __init__(self, arguments: Arguments, isa: str | None = None):
+    def __init__(self, functions: str, create: str, arguments: Arguments, isa: str | None):
+        self._functions = functions
         error = ctypes.create_string_buffer(512)
         struct = arguments.struct()
         name = isa.encode() if isa is not None else None
-        self._handle = LIBRARY.cct_pattern_conv_create(ctypes.byref(struct), name, error, len(error))
+        self._handle = getattr(LIBRARY, f"{functions}_{create}")(ctypes.byref(struct), name, error, len(error))
         if not self._handle:
             raise SeamError(error.value.decode())
         self._type = np.dtype(next(name for name, number in ELEMENT_TYPES.items() if number == struct.type))
 
     def __del__(self) -> None:
-        LIBRARY.cct_pattern_conv_destroy(self._handle)
+        if self._handle:
+            getattr(LIBRARY, f"{self._functions}_destroy")(self._handle)
 
     def prepare(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
         """Shape of Y and bytes of scratch."""
         error, dims, size = ctypes.create_string_buffer(512), (ctypes.c_int64 * 4)(), ctypes.c_size_t()
-        if LIBRARY.cct_pattern_conv_prepare(self._handle, _int64s(shape), dims, ctypes.byref(size), error, len(error)):
+        prepare = getattr(LIBRARY, f"{self._functions}_prepare")
+        if prepare(self._handle, _int64s(shape), dims, ctypes.byref(size), error, len(error)):
             raise SeamError(error.value.decode())
         return tuple(dims), size.value
 
-    def run(
-        self, x: NDArray[np.floating], z: NDArray[np.floating] | None = None, threads: int = 1, scratch: float = np.nan
+    def _run(
+        self,
+        inputs: tuple[NDArray[np.floating] | None, ...],
+        shape: tuple[int, ...],
+        size: int,
+        threads: int,
+        scratch: float,
     ) -> Any:
-        """Y. Fails when something beside Y or the scratch was written, or not all of Y.
-
-        Args:
-            x, z: input and residual.
-            threads: 0 gives none, 1 does the tasks last to first, -1 does nothing and says so.
-            scratch: what it is full of.
-        """
-        x = np.ascontiguousarray(x, self._type)
-        dims, size = self.prepare(x.shape)
-        assert z is None or z.shape == dims
-        z = None if z is None else np.ascontiguousarray(z, self._type)
-        count, room = math.prod(dims), -(-size // 4)
+        """An output of that shape. Fails when something beside it or the scratch was written, or not all of it."""
+        count, room = math.prod(shape), -(-size // 4)
         y = np.full(count + 2 * GUARD, -12344, self._type)
         y[GUARD : GUARD + count] = np.nan
         memory = np.full(room + 2 * GUARD, scratch, np.float32)
         memory[room + GUARD :] = memory[:GUARD] = -12344
+        assert inputs[0] is not None
+        pointers = [None if array is None else array.ctypes.data for array in inputs]
         failures: list[BaseException] = []
 
         @ParallelFor
@@ -190,8 +196,8 @@ class PatternConv:
 
         error = ctypes.create_string_buffer(512)
         with ThreadPoolExecutor(max(threads, 1)) as executor:
-            failed = LIBRARY.cct_pattern_conv_run(
-                self._handle, _int64s(x.shape), x.ctypes.data, None if z is None else z.ctypes.data,
+            failed = getattr(LIBRARY, f"{self._functions}_run")(
+                self._handle, _int64s(inputs[0].shape), *pointers,
                 y[GUARD:].ctypes.data, memory.ctypes.data + 4 * GUARD,
                 ctypes.byref(Threads(parallel_for, None)) if threads else None, error, len(error),
             )  # fmt: skip
@@ -200,8 +206,51 @@ class PatternConv:
         if failed:
             raise SeamError(error.value.decode())
         for around in (y[:GUARD], y[GUARD + count :], memory[:GUARD], memory[room + GUARD :]):
-            assert (around == -12344).all(), "written outside of Y or of the scratch"
-        return y[GUARD : GUARD + count].reshape(dims)
+            assert (around == -12344).all(), "written outside of the output or of the scratch"
+        return y[GUARD : GUARD + count].reshape(shape)
+
+
+class PatternConv(_Handle):
+    """One convolution of one ISA row, as a session holds it, or a training."""
+
+    def __init__(self, arguments: Arguments, isa: str | None = None, training: bool = False):
+        super().__init__("cct_pattern_conv", "create_for_training" if training else "create", arguments, isa)
+
+    def set_weights(self, weights: NDArray[np.floating], bias: NDArray[np.floating]) -> None:
+        """Other numbers in the place of W and B."""
+        weights, bias = (np.ascontiguousarray(array, float_type(array)) for array in (weights, bias))
+        LIBRARY.cct_pattern_conv_set_weights(self._handle, weights.ctypes.data, bias.ctypes.data)
+
+    def run(
+        self, x: NDArray[np.floating], z: NDArray[np.floating] | None = None, threads: int = 1, scratch: float = np.nan
+    ) -> Any:
+        """Y.
+
+        Args:
+            x, z: input and residual.
+            threads: 0 gives none, 1 does the tasks last to first, -1 does nothing and says so.
+            scratch: what it is full of.
+        """
+        x = np.ascontiguousarray(x, self._type)
+        dims, size = self.prepare(x.shape)
+        assert z is None or z.shape == dims
+        z = None if z is None else np.ascontiguousarray(z, self._type)
+        return self._run((x, z), dims, size, threads, scratch)
+
+
+class WeightGradient(_Handle):
+    """The gradient of one convolution's weights, of one ISA row."""
+
+    def __init__(self, arguments: Arguments, isa: str | None = None):
+        super().__init__("cct_weight_gradient", "create", arguments, isa)
+        self._shape = arguments.arrays["W"].shape
+
+    def run(self, x: NDArray[np.floating], dy: NDArray[np.floating], threads: int = 1, scratch: float = np.nan) -> Any:
+        """dW, in the shape of W; threads and scratch as `PatternConv.run` has them."""
+        x, dy = np.ascontiguousarray(x, np.float32), np.ascontiguousarray(dy, np.float32)
+        dims, size = self.prepare(x.shape)
+        assert dy.shape == dims
+        return self._run((x, dy), self._shape, size, threads, scratch)
 
 
 def run(
