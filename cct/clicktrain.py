@@ -81,6 +81,7 @@ class ClickTrain:
         self._convolutions = {n: m for n, m in module.named_modules() if isinstance(m, nn.modules.conv._ConvNd)}
         self._reasons = prunable(module, recipe.include, recipe.exclude)
         self._done = 0
+        self._trains = total_steps > 0  # else one process may prune by itself
         self._choose_step = round(recipe.choose_at * total_steps)
         self._cut_step = round(recipe.cut_at * total_steps)
         self._masks: list[Tensor] = []  # 1 where a weight stays, one per entry of `_weights`
@@ -289,7 +290,7 @@ class ClickTrain:
         assert self.plan is not None
         budget = round(share * self.plan.size(self._patterns))
         self._kept = self.plan.connectivity(scores, self._patterns, budget, self.recipe)
-        if distributed.is_available() and distributed.is_initialized():
+        if self._trains and distributed.is_available() and distributed.is_initialized():
             self._agree()
         self._masks = self._masks_of(self.plan, self._kept)
 
@@ -297,7 +298,9 @@ class ClickTrain:
         """Take over what the first process has decided: sums on a GPU may differ from run to run in the last bits."""
         assert self.plan is not None
         told = [write_plan(self.plan, self._patterns, self._kept)]
-        distributed.broadcast_object_list(told)
+        # what is told travels through the memory of the weights' GPU; torch would take the current one
+        device = next(iter(self._weights.values())).device if distributed.get_backend() == "nccl" else None
+        distributed.broadcast_object_list(told, device=device)
         plan, patterns, self._kept = read_plan(told[0], self._weights, self._groups, self.recipe)
         self._decide(plan, patterns)
 

@@ -29,7 +29,7 @@ def count() -> int:
 
 def is_main() -> bool:
     """Whether this is the process that speaks and writes files."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return count() == 1 or int(os.environ.get("RANK", "0")) == 0
 
 
 def local_index() -> int:

@@ -135,6 +135,16 @@ def test_the_command_line_in_two_processes_and_interrupted(folder: Path) -> None
     assert not (folder / ".cut.cct").exists()
 
 
+def test_what_the_main_process_tries_out_is_for_both(folder: Path) -> None:
+    process = compress(folder, "--keep-faster", "-o", "kept.onnx", "--json")
+    answer, said = process.communicate(timeout=300)
+    assert codes(folder) in ([0, 0], [2, 2]), said  # where nothing gains, a line says so
+    if answer:
+        assert json.loads(answer)["keep_faster"]
+    else:
+        assert [line for line in by_cct(said) if "nothing would be faster" in line], said
+
+
 FAILING = """
 import os
 from trainings import digits
