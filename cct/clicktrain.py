@@ -16,6 +16,7 @@ from cct.passes.plan_masks import Plan, plan_masks
 from cct.passes.prunable import prunable
 from cct.plan_state import is_plain, read_plan, write_plan
 from cct.recipe import Recipe
+from cct.sparse_training import SparseTraining, check_choices
 from cct.text import printable
 
 _RAMP_STAGES = 64  # times that the ramp takes blocks away
@@ -83,6 +84,7 @@ class ClickTrain:
         self._cut_step = round(recipe.cut_at * total_steps)
         self._masks: list[Tensor] = []  # 1 where a weight stays, one per entry of `_weights`
         self._weights: dict[str, nn.Parameter] = {}
+        self._sparse: SparseTraining | None = None  # from the cut on
         if recipe.compression == 1:
             return
         self._weights = {
@@ -105,6 +107,7 @@ class ClickTrain:
         self._stride = max(1, (self._cut_step - self._choose_step) // _RAMP_STAGES)
         if self._choose_step == 0:
             self._choose()
+            self._switch()
 
     @property
     def cut(self) -> bool:
@@ -147,9 +150,10 @@ class ClickTrain:
                 self._thin_out()
         elif self.cut:
             self._apply()
+        self._switch()
 
     def finish(self) -> None:
-        """Cut what is still to go; every pruned weight is exactly 0 afterwards.
+        """Cut what is still to go; every pruned weight is exactly 0 afterwards, and every convolution an ordinary one.
 
         Raises:
             CctError: training ended before "taylor" had seen its gradients.
@@ -166,6 +170,8 @@ class ClickTrain:
             if self.recipe.easing == "ramp":
                 self._thin_out()
         self._apply()
+        self._sparse = self._sparse or SparseTraining({}, {}, "off")
+        self._sparse.restore()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later `ClickTrain` needs to go on from here: tensors on the CPU, numbers, text, lists and dicts.
@@ -173,6 +179,7 @@ class ClickTrain:
         Save it with the weights, the optimizer and the random generators; `weights_only=True` is enough to load it.
         """
         state: dict[str, Any] = {"done": self._done, "cut_step": self._cut_step, "scores": {}, "plan": None}
+        state["sparse"] = {} if self._sparse is None else self._sparse.state_dict()
         if self._weights and self.recipe.importance == "taylor":
             state["scores"] = {name: score.cpu().clone() for name, score in self._scores.items()}
         if self.plan is not None:
@@ -191,11 +198,12 @@ class ClickTrain:
         Raises:
             StateError: the state is damaged, or of another network, recipe or total_steps; nothing has changed.
         """
-        if not isinstance(state, Mapping) or set(state) != {"done", "cut_step", "scores", "plan"}:
+        if not isinstance(state, Mapping) or set(state) != {"done", "cut_step", "scores", "plan", "sparse"}:
             raise StateError("the state can't be continued: it is none of ClickTrain")
         done, scores = state["done"], state["scores"]
         if type(state["cut_step"]) is not int or state["cut_step"] != self._cut_step:
             raise StateError("the state can't be continued: it is of a run with other total_steps or another recipe")
+        check_choices(state["sparse"], self.recipe.sparse_training)
         chosen = bool(self._weights) and type(done) is int and done >= self._choose_step
         if type(done) is not int or not 0 <= done <= _MOST_STEPS or (state["plan"] is not None) != chosen:
             raise StateError(f"the state can't be continued: its plan and its {printable(done)} steps don't fit")
@@ -212,6 +220,12 @@ class ClickTrain:
         for name, score in wanted.items():
             score.copy_(scores[name])
         self._done = done
+        if self._sparse is not None:  # of other masks
+            self._sparse.restore()
+            self._sparse = None
+        self._switch()
+        if self._sparse is not None:
+            self._sparse.load_state_dict(state["sparse"])
 
     def summary(self) -> list[LayerSummary]:
         """One row per convolution, in the network's order."""
@@ -294,6 +308,13 @@ class ClickTrain:
     @torch.no_grad()
     def _apply(self) -> None:
         torch._foreach_mul_(list(self._weights.values()), self._masks)
+
+    def _switch(self) -> None:
+        """Let training steps compute with what is kept alone, once that is decided."""
+        if self.cut and self._weights and self._sparse is None:
+            masks = dict(zip(self._weights, self._masks, strict=True))
+            convolutions = {name: self._convolutions[name] for name in masks}
+            self._sparse = SparseTraining(convolutions, masks, self.recipe.sparse_training)
 
     def _check(self) -> None:
         """Make sure that blocks are fine enough for the asked compression."""

@@ -25,6 +25,7 @@ _CHOICES = {
     "connectivity": ("uniform", "global", "normalized"),
     "easing": ("ramp", "lasso"),
     "grouping": ("swap", "none"),
+    "sparse_training": ("rule", "measured", "off"),
     "weights": ("float32", "float16"),
     "activations": ("float32", "float16"),
 }
@@ -69,6 +70,9 @@ class Recipe:
         easing: what happens between the two: "ramp" cuts to the patterns at once and takes blocks away step by step;
             "lasso" leaves all weights, with a group lasso on those that will go, and cuts them at `cut_at`.
         lasso: weight of the group lasso in the loss, 0 or more.
+        sparse_training: whether training steps after the last cut compute with the kept weights alone, on the CPU:
+            "rule" where at most half is kept and the processor has AVX2 or AVX-512; "measured" where each product
+            measures faster, which may differ from run to run, and with it the last bits of the weights; "off" never.
         distillation: share of the loss that follows the baseline's answers, 0..1.
         temperature: by which both answers' logits are divided in distillation, above 0.
         mixup: alpha of mixup in the steps after the last cut, 0 for none.
@@ -104,6 +108,7 @@ class Recipe:
     cut_at: float = 0.25
     easing: str = "ramp"
     lasso: float = 0.0
+    sparse_training: str = "rule"
     distillation: float = 0.0
     temperature: float = 4.0
     mixup: float = 0.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import torch
@@ -16,8 +17,7 @@ from torch.nn import functional as F
 from cct.sparse_convolution import Pair, SparseConvolution
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """Which products of a training step are computed from kept weights alone, for one size of images."""
 
     output: bool
@@ -56,41 +56,54 @@ def register(chosen: Chosen) -> int:
     return number
 
 
+def output(c: SparseConvolution, sparse: bool, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Y, from the kept weights or as torch computes it."""
+    if sparse:
+        return c.output(x, weight, bias)
+    return F.conv2d(x, weight, bias, c.stride, c.padding, c.dilation, c.group)
+
+
+def input_gradient(c: SparseConvolution, sparse: bool, dy: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """DX, likewise; as torch computes it also where there is no other way."""
+    size = x.shape[2], x.shape[3]
+    if sparse and c.has_input_gradient(dy, size):
+        return c.input_gradient(dy, weight, size)
+    return _dense_gradient(c, dy, x, weight, of_x=True)
+
+
+def weight_gradient(c: SparseConvolution, sparse: bool, dy: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """DW, likewise."""
+    return c.weight_gradient(dy, x, weight) if sparse else _dense_gradient(c, dy, x, weight, of_x=False)
+
+
+def _dense_gradient(c: SparseConvolution, dy: Tensor, x: Tensor, weight: Tensor, of_x: bool) -> Tensor:
+    geometry = (list(c.stride), list(c.padding), list(c.dilation), False, [0, 0], c.group)
+    gradients = torch.ops.aten.convolution_backward(dy, x, weight, None, *geometry, [of_x, not of_x, False])
+    gradient: Tensor = gradients[0 if of_x else 1]
+    return gradient
+
+
 @torch.library.custom_op("cct::sparse_conv2d", mutates_args=(), device_types="cpu")
 def sparse_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, number: int) -> Tensor:
     """Y of x (N, C, H, W) by the masked `weight`."""
     chosen = _known[number]
-    if chosen.choice(x.shape).output:
-        return chosen.convolution.output(x, weight, bias)
-    c = chosen.convolution
-    return F.conv2d(x, weight, bias, c.stride, c.padding, c.dilation, c.group).contiguous()
+    return output(chosen.convolution, chosen.choice(x.shape).output, x, weight, bias).contiguous()
 
 
 @torch.library.custom_op("cct::sparse_conv2d_input", mutates_args=(), device_types="cpu")
 def sparse_conv2d_input(dy: Tensor, x: Tensor, weight: Tensor, number: int) -> Tensor:
     """DX, in the shape of x."""
     chosen = _known[number]
-    size = x.shape[2], x.shape[3]
-    if chosen.choice(x.shape).input_gradient and chosen.convolution.has_input_gradient(dy, size):
-        return chosen.convolution.input_gradient(dy, weight, size)
-    return dense_gradients(chosen.convolution, dy, x, weight, of_x=True).contiguous()
+    sparse = chosen.choice(x.shape).input_gradient
+    return input_gradient(chosen.convolution, sparse, dy, x, weight).contiguous()
 
 
 @torch.library.custom_op("cct::sparse_conv2d_weight", mutates_args=(), device_types="cpu")
 def sparse_conv2d_weight(dy: Tensor, x: Tensor, weight: Tensor, number: int) -> Tensor:
     """DW, in the shape of weight; of no account where a weight is pruned."""
     chosen = _known[number]
-    if chosen.choice(x.shape).weight_gradient:
-        return chosen.convolution.weight_gradient(dy, x, weight)
-    return dense_gradients(chosen.convolution, dy, x, weight, of_x=False).contiguous()
-
-
-def dense_gradients(c: SparseConvolution, dy: Tensor, x: Tensor, weight: Tensor, of_x: bool) -> Tensor:
-    """One of the two gradients as torch computes it."""
-    geometry = (list(c.stride), list(c.padding), list(c.dilation), False, [0, 0], c.group)
-    gradients = torch.ops.aten.convolution_backward(dy, x, weight, None, *geometry, [of_x, not of_x, False])
-    gradient: Tensor = gradients[0 if of_x else 1]
-    return gradient
+    sparse = chosen.choice(x.shape).weight_gradient
+    return weight_gradient(chosen.convolution, sparse, dy, x, weight).contiguous()
 
 
 @sparse_conv2d.register_fake

@@ -11,7 +11,14 @@ import pytest
 HERE = Path(__file__).parent
 
 
-FILES = ["test_packed.py", "test_pattern_conv.py", "test_lanes.py", "test_strips.py", "test_operator.py"]
+FILES = [
+    "test_packed.py",
+    "test_pattern_conv.py",
+    "test_lanes.py",
+    "test_strips.py",
+    "test_weight_gradient.py",
+    "test_operator.py",
+]
 
 
 @pytest.mark.parametrize("file", FILES)
