@@ -3,9 +3,9 @@
     python benchmarks/training_time.py [DATA]
 
 DATA is a folder in ImageFolder layout, such as CIFAR-10; without it images of that size are made up. Three parts, of
-which `--part` chooses some: `layers` times the three products of each shape of layer, dense and from kept weights alone;
+which `--part` chooses some: `layers` times the three products of each shape of layer, dense and from kept weights;
 `steps` profiles a training step, dense, before the cut and after it; `runs` trains dense and pruned networks in turns
-and gives the ratio of their times. About 40 minutes with two threads, most of it `runs`.
+and gives the ratio of their times. About 30 minutes with two threads, most of it `runs`.
 
 On a machine that others use too, `--threads 1 --cpu-time` counts the time of this process alone.
 """
@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -74,29 +75,33 @@ class Clock:
 
 
 def layers(clock: Clock, batch: int) -> list[dict[str, Any]]:
-    """Each product of each shape: torch's own in its best memory format, and ours."""
-    rows = []
+    """Each product of each shape and density."""
     generator = torch.Generator().manual_seed(0)
-    for (ins, outs, size, stride), density in ((layer, d) for layer in LAYERS for d in DENSITIES):
+    rows = []
+    for (ins, outs, size, stride), density in itertools.product(LAYERS, DENSITIES):
         mask = block_mask(outs, ins, density, generator)
         c = SparseConvolution(mask, (stride, stride), (1, 1), (1, 1), 1)
-        x = torch.randn(batch, ins, size, size, generator=generator)
-        weight = torch.randn(mask.shape, generator=generator) * mask
-        dy = torch.randn(output(c, True, x, weight, None).shape, generator=generator)
-        last = [t.contiguous(memory_format=torch.channels_last) for t in (dy, x, weight)]
-        ours: dict[str, Callable[[bool, Tensor, Tensor, Tensor], Tensor]] = {
-            "output": lambda sparse, dy, x, w: output(c, sparse, x, w, None),
-            "input_gradient": lambda sparse, dy, x, w: input_gradient(c, sparse, dy, x, w),
-            "weight_gradient": lambda sparse, dy, x, w: weight_gradient(c, sparse, dy, x, w),
-        }
-        row: dict[str, Any] = {"layer": f"{ins}->{outs} {size}x{size} /{stride}", "density": round(density, 3)}
-        for name, product in ours.items():
-            dense = clock.ms(lambda p=product, a=last: p(False, *a))
-            sparse = clock.ms(lambda p=product, a=(dy, x, weight): p(True, *a))
-            row[name] = {"dense_ms": dense, "sparse_ms": sparse, "times": round(dense / sparse, 2)}
-        rows.append(row)
-        click.echo("  ".join(str(part) for part in row.values()))
+        times = products(clock, c, mask, torch.randn(batch, ins, size, size, generator=generator))
+        rows.append({"layer": f"{ins}->{outs} {size}x{size} /{stride}", "density": round(density, 3), **times})
+        click.echo("  ".join(str(part) for part in rows[-1].values()))
     return rows
+
+
+def products(clock: Clock, c: SparseConvolution, weight: Tensor, x: Tensor) -> dict[str, dict[str, float]]:
+    """Torch's own product in its best memory format, and ours."""
+    dy = torch.ones_like(output(c, True, x, weight, None))
+    first = dy, x, weight
+    last = [t.contiguous(memory_format=torch.channels_last) for t in first]
+    both: dict[str, Callable[[bool, Tensor, Tensor, Tensor], Tensor]] = {
+        "output": lambda sparse, dy, x, w: output(c, sparse, x, w, None),
+        "input_gradient": lambda sparse, dy, x, w: input_gradient(c, sparse, dy, x, w),
+        "weight_gradient": lambda sparse, dy, x, w: weight_gradient(c, sparse, dy, x, w),
+    }
+    found = {}
+    for name, product in both.items():
+        dense, sparse = clock.ms(partial(product, False, *last)), clock.ms(partial(product, True, *first))
+        found[name] = {"dense_ms": dense, "sparse_ms": sparse, "times": round(dense / sparse, 2)}
+    return found
 
 
 def block_mask(outs: int, ins: int, density: float, generator: torch.Generator) -> Tensor:
@@ -124,9 +129,10 @@ class Steps:
     def _forever(data: Data, batch_size: int) -> Iterator[list[Tensor]]:
         generator = torch.Generator().manual_seed(0)
         while True:
-            yield from data.batches("train", batch_size, generator)  # type: ignore[misc]  # a pair
+            yield from data.batches("train", batch_size, generator)
 
     def step(self, clock: Clock) -> None:
+        """One more, whose times are noted."""
         times = [clock.now()]
 
         def done() -> None:
@@ -139,7 +145,7 @@ class Steps:
         if self.pruner is not None:
             loss = loss + self.pruner.penalty()
         done()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         done()
         self.optimizer.step()
         done()
