@@ -79,6 +79,23 @@ def check_training(module: torch.nn.Module, images: Data) -> None:
         )
 
 
+def check_gradients(module: torch.nn.Module, images: Data) -> None:
+    """Make sure that all parameters have gradients, which processes that train together wait for.
+
+    Raises:
+        UnsupportedModel: one has no say in the answer.
+    """
+    copied = copy.deepcopy(module).train()
+    two = torch.cat([images.example()] * 2).to(next(module.parameters()).device)
+    copied(two).sum().backward()
+    idle = [name for name, parameter in copied.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    if idle:
+        raise UnsupportedModel(
+            f"{some(idle, 3)}: without a say in the answer, which training in several processes needs: leave them out, "
+            "freeze them (requires_grad_(False)) in the factory of --arch, or train in one process"
+        )
+
+
 def _answer(module: torch.nn.Module, batch: torch.Tensor, name: str) -> object:
     try:
         with torch.no_grad():

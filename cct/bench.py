@@ -76,7 +76,7 @@ def compare(
         feeds = random_feeds(opened, batch, seed, size)
         shapes[name] = [array.shape for array in feeds.values()]
         try:
-            runs[name] = _bind(opened, feeds)
+            runs[name] = _bind(opened, feeds, provider)
         except Exception as error:  # ONNX Runtime raises several kinds
             raise CctError(f"{name} does not run on {_shapes(shapes[name])}: {' '.join(str(error).split())}") from error
     (first, wanted), *others = shapes.items()
@@ -152,14 +152,14 @@ def random_feeds(
     return feeds
 
 
-def _bind(opened: Any, feeds: Mapping[str, np.ndarray[Any, Any]]) -> Callable[[], None]:
-    """A function that runs a session once, its inputs and outputs bound to memory."""
+def _bind(opened: Any, feeds: Mapping[str, np.ndarray[Any, Any]], device: str) -> Callable[[], None]:
+    """A function that runs a session once, its inputs and outputs bound to memory of the device, "cpu" or "cuda"."""
     binding = opened.io_binding()
     for name, array in feeds.items():
-        binding.bind_cpu_input(name, array)
+        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device, 0))
     for output, answer in zip(opened.get_outputs(), opened.run(None, feeds), strict=True):
         if isinstance(answer, np.ndarray):
-            binding.bind_ortvalue_output(output.name, ort.OrtValue.ortvalue_from_numpy(answer))
+            binding.bind_ortvalue_output(output.name, ort.OrtValue.ortvalue_from_numpy(answer, device, 0))
         else:  # a list or a map
             binding.bind_output(output.name)
 

@@ -88,13 +88,17 @@ def check_keep_faster(recipe: Recipe) -> None:
     """Make sure that there is something to measure.
 
     Raises:
-        RecipeError: the recipe packs nothing.
+        RecipeError: the recipe packs nothing, or is for another processor than this one.
         LibraryError: the platform has no library.
     """
     if recipe.portable:
         raise RecipeError("--keep-faster measures packed layers, and a portable file has none: leave one of them out")
     if recipe.compression == 1:
         raise RecipeError("--keep-faster measures packed layers, and compression 1 has none: leave one of them out")
+    if recipe.target != "cpu":
+        raise RecipeError(
+            f"--keep-faster measures this CPU, and the file is for {recipe.target}: leave one of them out"
+        )
     if not supported():
         raise LibraryError("--keep-faster measures the operator library, and this platform has none: leave it out")
 

@@ -16,11 +16,14 @@ from typing import Any, NoReturn
 import click
 
 import cct
+from cct import processes
 from cct.commands.bench import bench
 from cct.commands.completion import completion
 from cct.commands.compress import compress
+from cct.commands.doctor import doctor
 from cct.commands.export import export
 from cct.commands.inspect import inspect
+from cct.commands.selftest import selftest
 from cct.commands.validate import validate
 from cct.errors import CctError
 from cct.text import first_line, message
@@ -36,8 +39,10 @@ def cli(debug: bool) -> None:
 cli.add_command(bench)
 cli.add_command(completion)
 cli.add_command(compress)
+cli.add_command(doctor)
 cli.add_command(export)
 cli.add_command(inspect)
+cli.add_command(selftest)
 cli.add_command(validate)
 
 
@@ -45,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), processes.undisturbed_end():
             warnings.showwarning = _show_once()
             code = cli.main(args=given, prog_name="cct", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -55,16 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         completed = os.environ.get("_CCT_COMPLETE") and not done.code  # then click answers a shell, no command runs
         code = 0 if completed else 2
         if not _by_click(done):
-            click.echo(f"Error: code that is not cct's called {first_line(done)}: take that out", err=True)
+            _say(f"Error: code that is not cct's called {first_line(done)}: take that out")
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted", err=True)
+        _say("Interrupted")
         code = 130
     except Exception as error:
-        if "--debug" in given:
-            click.echo(traceback.format_exc(), err=True)
-        click.echo(f"Error: {_line(error)}", err=True)
+        trace = f"{traceback.format_exc()}\n" if "--debug" in given else ""
+        _say(f"{trace}Error: {_line(error)}")
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    processes.leave(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    """Say why the run ends; of several processes, one does."""
+    if processes.speaks():
+        click.echo(text, err=True)
 
 
 def _by_click(done: SystemExit) -> bool:
@@ -79,7 +89,7 @@ def _show_once() -> Callable[..., None]:
 
     def show(warning: Warning | str, *_: Any, **__: Any) -> None:
         line = message(" ".join(str(warning).split()))
-        if line not in shown:
+        if line not in shown and processes.is_main():
             click.echo(f"Warning: {line}", err=True)
         shown.add(line)
 
@@ -100,6 +110,8 @@ def _line(error: Exception) -> str:
         return "out of memory: smaller images (--size) or, in training, a smaller --batch-size need less"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"{error.filename or 'what was to be written'} has no place: the disk is full"
+    if processes.count() > 1 and ("closed by peer" in str(error) or "reset by peer" in str(error)):
+        return "another process of this run has ended without a word: was it killed, or out of memory?"
     return (
         f"{type(error).__name__}: {first_line(error)} (a bug in cct; `cct --debug ...` shows where: please report it)"
     )

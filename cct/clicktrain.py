@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from cct.errors import CctError, RecipeError, StateError, UnsupportedModel
 from cct.passes.importance import magnitude, taylor
@@ -55,8 +55,9 @@ class LayerSummary:
 class ClickTrain:
     """Choose patterns and connectivity, ease out what goes, cut it, and keep it cut.
 
-    The schedule and the choices are those of the recipe. All decisions follow from weights and gradients alone: in
-    distributed training every process comes to the same masks.
+    The schedule and the choices are those of the recipe. All decisions follow from weights and gradients alone. In
+    distributed training every process makes a `ClickTrain` and calls the same methods, and takes over what the first
+    one decides: all have the same masks.
 
     Example:
         pruner = ClickTrain(model, recipe, total_steps=len(loader) * epochs)
@@ -133,7 +134,7 @@ class ClickTrain:
         return self.recipe.lasso * torch.stack(terms).sum()
 
     def step(self) -> None:
-        """Do what is due after an optimizer step, before gradients are cleared.
+        """Do what is due after an optimizer step, before gradients are cleared; once, of however many batches.
 
         Raises:
             CctError: "taylor" found no gradients.
@@ -288,7 +289,17 @@ class ClickTrain:
         assert self.plan is not None
         budget = round(share * self.plan.size(self._patterns))
         self._kept = self.plan.connectivity(scores, self._patterns, budget, self.recipe)
+        if distributed.is_available() and distributed.is_initialized():
+            self._agree()
         self._masks = self._masks_of(self.plan, self._kept)
+
+    def _agree(self) -> None:
+        """Take over what the first process has decided: sums on a GPU may differ from run to run in the last bits."""
+        assert self.plan is not None
+        told = [write_plan(self.plan, self._patterns, self._kept)]
+        distributed.broadcast_object_list(told)
+        plan, patterns, self._kept = read_plan(told[0], self._weights, self._groups, self.recipe)
+        self._decide(plan, patterns)
 
     def _masks_of(self, plan: Plan, kept: dict[str, Tensor]) -> list[Tensor]:
         """1 where a weight stays, in the shape and memory format of each weight."""

@@ -24,6 +24,7 @@ from cct.recipe import Recipe
 from cct.report import Layer, layer_table, weights_per_kept
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
+from cct.target import TARGETS
 
 _IMAGES = 2
 
@@ -38,6 +39,7 @@ class Conversion:
         parity: leg -> max|a - b| / max|b| of the library against it, on random images.
         proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
         bytes: of the file.
+        target: where it is to run, "cpu" or "cuda".
         types: of weights and activations.
         portable: whether the file holds plain ONNX operators only.
         output: the file.
@@ -49,6 +51,7 @@ class Conversion:
     provider: str
     proven: int
     bytes: int
+    target: str
     types: dict[str, str]
     portable: bool
     output: str
@@ -70,6 +73,7 @@ class Conversion:
             f"packed       {packed} of {len(self.layers)} convolutions{none}",
             f"compression  {weights_per_kept(self.layers):.2f}x over all convolutions",
             f"file         {self.bytes / 1e6:.2f} MB, {' and '.join(f'{t} {name}' for name, t in self.types.items())}",
+            f"target       {self.target}",
             f"parity       library against {errors}, on {_IMAGES} random images",
             f"proof        {self.proven} PatternConv ran on {self.provider}",
             "",
@@ -84,6 +88,7 @@ def convert(
     output: Path,
     *,
     size: tuple[int, int] | None = None,
+    target: str | None = None,
     weights: str | None = None,
     activations: str | None = None,
     portable: bool = False,
@@ -94,7 +99,8 @@ def convert(
         model: the network, pruned by whomever.
         output: the ONNX file, written whole or not at all.
         size: (height, width) of the images; the checkpoint's if None.
-        weights, activations: as `cct.export` takes them; None: as the checkpoint's recipe says.
+        target: where the file is to run, a key of `TARGETS`; None: as the checkpoint's recipe says.
+        weights, activations: as `cct.export` takes them; None: as the target says, or the recipe if that is its target.
         portable: likewise, False by default.
 
     Raises:
@@ -104,9 +110,11 @@ def convert(
     loaded = load_model(model)
     recipe = _recipe(loaded)
     stated = recipe or Recipe()
-    weights, activations = weights or stated.weights, activations or stated.activations
-    if recipe is not None:
-        recipe = replace(recipe, weights=weights, activations=activations, portable=portable)
+    types = stated if target in (None, stated.target) else TARGETS[target]
+    target = target or stated.target
+    weights, activations = weights or types.weights, activations or types.activations
+    if recipe is not None:  # its block is the one of the pruning, whatever the target
+        recipe = replace(recipe, target=target, weights=weights, activations=activations, portable=portable)
     images = random_images(loaded, size, _IMAGES)
     answer(loaded.module, images[:1])  # what does not run in torch is no fault of the export
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
@@ -136,6 +144,7 @@ def convert(
             provider=PROVIDERS["cpu"],
             proven=proof(made, images.numpy()),
             bytes=made.stat().st_size,
+            target=target,
             types={"weights": min(weights, activations), "activations": activations},  # "float16" goes first
             portable=portable,
             output=str(output),

@@ -6,11 +6,12 @@ import re
 
 import torch
 
+from cct import processes
 from cct.errors import CctError
 
 
 def find_device(name: str) -> torch.device:
-    """Make sure that this machine has the device, and make a GPU the current one.
+    """Make sure that this machine has the device, and make a GPU the current one: of several processes, each its own.
 
     Args:
         name: cpu, cuda, cuda:N or mps.
@@ -20,6 +21,11 @@ def find_device(name: str) -> torch.device:
     """
     if not re.fullmatch(r"cpu|cuda(:\d{1,3})?|mps", name):
         raise CctError(f"--device {name}: choose cpu, cuda, cuda:N or mps")
+    several = processes.count() > 1
+    if several and name not in ("cpu", "cuda"):
+        raise CctError(f"--device {name} is one device for {processes.count()} processes: choose cuda or cpu")
+    if several and name == "cuda":
+        name = f"cuda:{processes.local_index()}"
     device = torch.device(name)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise CctError("--device mps: torch finds no such GPU here; leave the option out for the CPU")

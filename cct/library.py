@@ -1,4 +1,4 @@
-"""Where the operator library is."""
+"""Where the operator library is, and its ISA rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ctypes
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from importlib.resources import files
 
 from cct.errors import LibraryError
+from cct.text import first_line
 
 
 def supported() -> bool:
@@ -29,6 +31,43 @@ def library_path() -> str:
     return str(path)
 
 
+def load_library() -> ctypes.CDLL:
+    """The library's C functions (native/pattern_conv.h, native/cuda/cuda_conv.h).
+
+    Raises:
+        LibraryError: the library is missing or does not load.
+    """
+    path = library_path()
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:
+        raise LibraryError(f"{path} does not load: {first_line(error)}") from error
+
+
+@dataclass(frozen=True)
+class IsaRow:
+    """The library's routines for one instruction set, and whether the processor has it."""
+
+    name: str
+    supported: bool
+
+
+def isa_rows() -> list[IsaRow]:
+    """The ISA rows of the library, best first; the first that is supported runs. None where there is no library.
+
+    Raises:
+        LibraryError: the library is missing or does not load.
+    """
+    if not supported():
+        return []
+    library = load_library()
+    library.cct_isa_name.restype = ctypes.c_char_p
+    return [
+        IsaRow(library.cct_isa_name(row).decode(), bool(library.cct_isa_supported(row)))
+        for row in range(library.cct_isa_count())
+    ]
+
+
 def isa() -> str:
     """The ISA row that the library runs here: what `CCT_ISA` forces, else the first that the processor supports.
 
@@ -36,10 +75,4 @@ def isa() -> str:
     """
     if not supported():
         return ""
-    forced = os.environ.get("CCT_ISA")
-    if forced:
-        return forced
-    library = ctypes.CDLL(library_path())
-    library.cct_isa_name.restype = ctypes.c_char_p
-    rows = (row for row in range(library.cct_isa_count()) if library.cct_isa_supported(row))
-    return str(library.cct_isa_name(next(rows)).decode())
+    return os.environ.get("CCT_ISA") or next(row.name for row in isa_rows() if row.supported)

@@ -46,12 +46,12 @@ class NodeTime:
 
 
 def profile(
-    path: Path, use: Callable[[Any], object], *, provider: str = "cpu", threads: int | None = None
+    model: Path | bytes, use: Callable[[Any], object], *, provider: str = "cpu", threads: int | None = None
 ) -> list[dict[str, Any]]:
-    """The events of all nodes while `use` runs a session of the file, in order.
+    """The events of all nodes while `use` runs a session of the model, in order.
 
     Args:
-        path: the ONNX file.
+        model: the ONNX file, or its bytes.
         use: is given the session.
         provider: "cpu" or "cuda".
         threads: within an operator; None for as many as there are cores.
@@ -60,7 +60,7 @@ def profile(
         options = ort.SessionOptions()
         options.enable_profiling = True
         options.profile_file_prefix = os.path.join(folder, "profile")
-        opened = session(path, provider=provider, threads=threads, options=options)
+        opened = session(model, provider=provider, threads=threads, options=options)
         use(opened)
         events = json.loads(Path(opened.end_profiling()).read_text())
     return [e for e in events if e.get("cat") == "Node" and e["name"].endswith(_EVENT)]

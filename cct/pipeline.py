@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cct import validate
-from cct.baseline import baseline_accuracy, check_training
+from torch import Tensor, nn
+
+from cct import processes, validate
+from cct.baseline import baseline_accuracy, check_gradients, check_training
 from cct.bench import machine
 from cct.checkpoint import load_model, save_checkpoint
-from cct.choice import read_choice, write_choice
+from cct.choice import Choice, read_choice, write_choice
 from cct.choose_layers import check_keep_faster, choose_layers
 from cct.clicktrain import ClickTrain
 from cct.data import load_data
 from cct.device import find_device
-from cct.errors import CctError
 from cct.exporter import export
 from cct.file_metadata import file_metadata
 from cct.goals import Goal, failures
@@ -63,6 +63,8 @@ def compress(
 ) -> Report:
     """Prune the model by patterns while it is fine-tuned, export it, check and measure the file, write all of it.
 
+    Of several processes all train; the main one does the rest while the others wait, and all return its report.
+
     Args:
         model: what to compress.
         output: the ONNX file; `Outputs` names those beside it.
@@ -79,17 +81,13 @@ def compress(
         CctError: the input can't be used; nothing is written. A goal that is not reached is no error: see
             `Report.failed`.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # set by accelerate launch and torchrun
-        raise CctError("cct compress trains in one process: start it without accelerate launch or torchrun")
     if keep_faster:
         check_keep_faster(recipe)
     trained_on = find_device(device)
     outputs = None if dry_run else Outputs.beside(output)
-    if outputs:
-        check_output(output, model.path, (outputs.checkpoint, outputs.report))
-    if save_recipe:
-        check_target(save_recipe, f"--save-recipe {save_recipe}", [model.path, *(_files(outputs) if outputs else ())])
-    with working_folder(output, resume) if outputs else _temporary_folder() as folder:
+    with ExitStack() as stack:
+        stack.enter_context(processes.together(trained_on))
+        folder = processes.from_main(lambda: stack.enter_context(_folder(model, output, outputs, save_recipe, resume)))
         if outputs and resume and not (folder / STATE).exists():
             print_line(f"there is no interrupted run of {output}: starting from the beginning")
         loaded = load_model(model)
@@ -98,29 +96,30 @@ def compress(
         followed = _followed(recipe, dry_run)
         network = network_identity(model, loaded.arch, loaded.sha256)
         run = run_identity(network, followed, images, trained_on, keep_faster)
+        steps = total_steps(images, followed)
         interrupted = (folder / STATE).exists()
-        state = StateFile(folder / STATE, run)
+        state = processes.from_main(lambda: StateFile(folder / STATE, run))
         loaded.module.to(trained_on)
-        baseline = baseline_accuracy(loaded.module, images, loaded.classes)
+        baseline = processes.from_main(lambda: baseline_accuracy(loaded.module, images, loaded.classes))
         if followed.epochs:
             check_training(loaded.module, images)
+            if processes.count() > 1:
+                check_gradients(loaded.module, images)
 
         example, choice = images.example(), None
         if keep_faster:
-            if interrupted:
-                choice = read_choice(folder / CHOICE)
-            else:
-                choice = choose_layers(loaded.module, example, recipe, print_line)
-                write_choice(choice, folder / CHOICE)
+            choice = processes.from_main(lambda: _choice(loaded.module, example, recipe, folder / CHOICE, interrupted))
             recipe = choice.applied_to(recipe)
             followed = _followed(recipe, dry_run)
 
         teacher = copy.deepcopy(loaded.module) if followed.distillation else None
-        pruner = ClickTrain(loaded.module, followed, total_steps(images, followed)) if recipe.compression > 1 else None
-        if save_recipe:
+        pruner = ClickTrain(loaded.module, followed, steps) if recipe.compression > 1 else None
+        if save_recipe and processes.is_main():
             write(save_recipe, recipe.to_toml().encode())
         history = fine_tune(loaded.module, images, followed, pruner, teacher, state=state)
         loaded.module.cpu()
+        if not processes.is_main():
+            return processes.hear()  # type: ignore[no-any-return]
 
         made, dense = Outputs.beside(folder / "packed.onnx"), folder / "dense.onnx"
         metadata = file_metadata(
@@ -165,7 +164,7 @@ def compress(
             save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)
             write(made.report, report.to_json().encode())
             place(dict(zip(_files(made), _files(outputs), strict=True)), aside=folder)
-        return report
+        return processes.tell(report)
 
 
 def _followed(recipe: Recipe, dry_run: bool) -> Recipe:
@@ -175,6 +174,28 @@ def _followed(recipe: Recipe, dry_run: bool) -> Recipe:
 
 def _pair(size: tuple[int, ...]) -> tuple[int, int] | None:
     return (size[0], size[1]) if size else None
+
+
+@contextmanager
+def _folder(
+    model: ModelSource, output: Path, outputs: Outputs | None, save_recipe: Path | None, resume: bool
+) -> Iterator[Path]:
+    """Where the run keeps what is not finished, once it is known that the outputs can be written."""
+    if outputs:
+        check_output(output, model.path, (outputs.checkpoint, outputs.report))
+    if save_recipe:
+        check_target(save_recipe, f"--save-recipe {save_recipe}", [model.path, *(_files(outputs) if outputs else ())])
+    with working_folder(output, resume) if outputs else _temporary_folder() as folder:
+        yield folder
+
+
+def _choice(module: nn.Module, example: Tensor, recipe: Recipe, path: Path, interrupted: bool) -> Choice:
+    """Which layers pay: of the interrupted run, else measured."""
+    if interrupted:
+        return read_choice(path)
+    choice = choose_layers(module, example, recipe, print_line)
+    write_choice(choice, path)
+    return choice
 
 
 @contextmanager

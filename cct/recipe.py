@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from itertools import pairwise
@@ -16,6 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.input_size import LARGEST_SIDE
+from cct.target import TARGETS
 from cct.text import printable
 
 Pattern = tuple[int, ...]
@@ -25,9 +26,11 @@ _CHOICES = {
     "connectivity": ("uniform", "global", "normalized"),
     "easing": ("ramp", "lasso"),
     "grouping": ("swap", "none"),
+    "mixed_precision": ("no", "bf16"),
     "sparse_training": ("rule", "measured", "off"),
     "weights": ("float32", "float16"),
     "activations": ("float32", "float16"),
+    "target": tuple(TARGETS),
 }
 _PARTS = {
     "include": str,
@@ -53,7 +56,9 @@ class Recipe:
         momentum: of SGD, 0 up to but not including 1.
         nesterov: whether the momentum is Nesterov's.
         weight_decay: of SGD, on all parameters.
-        batch_size: images per step and process.
+        batch_size: images per step; several processes share them.
+        accumulate: parts in which a process computes its share of a step, one after another; more need less memory.
+        mixed_precision: type in which the training computes where it may, "no" (float32) or "bf16".
         seed: of the order of images, crops, flips, and grouping.
         importance: "magnitude" (w^2) or "taylor" ((w * dL/dw)^2, which needs `importance_batches` steps).
         importance_batches: steps over which "taylor" is summed.
@@ -83,12 +88,14 @@ class Recipe:
         size: height and width of the images in pixels, likewise.
         weights: type in which packed weights are stored, "float32" or "float16".
         activations: type in which the network computes, likewise; "float16" takes float16 weights along.
+        target: where the file is to run, "cpu" or "cuda"; where a recipe does not name `block`, `weights` and
+            `activations`, they follow it, as `cct.target` says. In Python see `for_target`.
         portable: whether the file is plain ONNX with dense weights, for runtimes that know no functions.
         goals: what the result must reach, as `cct.goals` reads it: "accuracy:max-degradation=0.5".
     """
 
     compression: float = 4.0
-    block: tuple[int, int] = (4, 1)
+    block: tuple[int, int] = TARGETS["cpu"].block
     epochs: int = 10
     learning_rate: float = 0.05
     warmup: float = 0.0
@@ -96,6 +103,8 @@ class Recipe:
     nesterov: bool = True
     weight_decay: float = 1e-4
     batch_size: int = 64
+    accumulate: int = 1
+    mixed_precision: str = "no"
     seed: int = 0
     importance: str = "magnitude"
     importance_batches: int = 1
@@ -117,8 +126,9 @@ class Recipe:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     size: tuple[int, ...] = ()
-    weights: str = "float32"
-    activations: str = "float32"
+    weights: str = TARGETS["cpu"].weights
+    activations: str = TARGETS["cpu"].activations
+    target: str = "cpu"
     portable: bool = False
     goals: tuple[str, ...] = ()
 
@@ -134,7 +144,7 @@ class Recipe:
         for name in ("epochs", "seed", "learning_rate", "weight_decay", "lasso", "mixup"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         _require(self.seed < 2**63, "seed", self.seed, "below 2^63")
-        for name in ("batch_size", "importance_batches"):
+        for name in ("batch_size", "accumulate", "importance_batches"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("warmup", "floor", "choose_at", "cut_at", "distillation"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
@@ -166,7 +176,7 @@ class Recipe:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Recipe:
-        """Make a recipe of plain values, as TOML and the command line give them.
+        """Make a recipe of plain values, as TOML gives them; what they leave open follows from their target.
 
         Raises:
             RecipeError: an unknown knob, or a value that is not allowed.
@@ -176,7 +186,9 @@ class Recipe:
             if name not in names:
                 near = get_close_matches(name, names, n=1, cutoff=0) or names
                 raise RecipeError(f"a recipe has no knob {name!r}; the nearest is {near[0]}")
-        return cls(**values)
+        target = values.get("target", "cpu")
+        implied = asdict(TARGETS[target]) if isinstance(target, str) and target in TARGETS else {}
+        return cls(**{**implied, **values})
 
     @classmethod
     def named(cls, name: str) -> Recipe:
@@ -190,6 +202,12 @@ class Recipe:
         if name not in known:
             raise RecipeError(f"there is no recipe {name!r}; the tool has {', '.join(known)}")
         return cls.from_toml(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+    def for_target(self, target: str | None) -> Recipe:
+        """The recipe for another target, whose block and types go before what was; the same for None or its own."""
+        if target in (None, self.target):
+            return self
+        return replace(self, target=target, **asdict(TARGETS[target]))
 
     def to_toml(self) -> str:
         """Write every knob, so that the text says all even if a default changes later."""

@@ -9,6 +9,7 @@ from typing import Any
 from cct.choice import Choice
 from cct.json_text import as_json
 from cct.table import aligned
+from cct.target import Target
 
 VERSION = 1  # of the JSON
 
@@ -145,6 +146,7 @@ class Report:
             f"parity       library against {errors}",
             f"proof        {self.proven} PatternConv ran on {self.provider}",
         ]
+        lines += self._target()
         lines += [speed_line(speed) for speed in self.speed]
         lines += [f"machine      {self.machine}", f"training     {self.seconds:.0f} s"]
         lines += [self.keep_faster.to_text()] if self.keep_faster else [""]
@@ -155,6 +157,14 @@ class Report:
         if self.dry_run:
             lines.insert(0, "dry run      pruned at once: nothing is trained, no model is written")
         return "\n".join(lines)
+
+    def _target(self) -> list[str]:
+        """Where the file is to run, if not on a CPU, and what was measured instead."""
+        target = self.recipe.get("target", "cpu")
+        if target == "cpu":
+            return []
+        made = Target(**{name: self.recipe[name] for name in ("block", "weights", "activations")})
+        return [f"target       {target}: {made}; the speed is this CPU's, see cct bench --provider {target}"]
 
 
 def speed_line(speed: Speed) -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 
 import cct
+from cct import processes
 from cct.data import Data, MemoryImages, Split
 from cct.recipe import Recipe
 from cct.source import ModelSource
 from cct.text import printable
 
 _PIXELS_FROM = 1000  # images of a split whose pixels are looked at
-_JUDGING = ("goals", "portable")  # knobs that have no say in the training
+_JUDGING = ("goals", "portable", "target")  # knobs that have no say in the training
 _SHOWN = 40  # characters of a value
 
 
@@ -59,6 +60,7 @@ def run_identity(
         "data": f"{images.name} {_digest(images)}",
         "device": f"{device.type} {processor}",
         "threads": str(torch.get_num_threads()),
+        "processes": str(processes.count()),
         "keep-faster": str(keep_faster),
         "cct": cct.__version__,
         "torch": str(torch.__version__),  # a class of its own, which a state does not take

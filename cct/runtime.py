@@ -9,6 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from cct.check_cuda import check_cuda, preload, provider_problem
 from cct.errors import CctError, LibraryError
 from cct.library import library_path, supported
 
@@ -37,11 +38,14 @@ def session(
         The `onnxruntime.InferenceSession`.
 
     Raises:
-        LibraryError: the library is missing, does not load, or this runtime lacks the provider.
+        LibraryError: the library is missing, does not load, or this machine or runtime lacks the provider.
         CctError: ONNX Runtime refuses the model.
     """
     if provider not in PROVIDERS:
         raise CctError(f"provider {provider!r} is not known: give cpu or cuda")
+    if provider == "cuda":
+        check_cuda(library)
+        preload()
     if options is None:
         options = ort.SessionOptions()
         options.log_severity_level = 4  # its errors come as exceptions, its warnings speak of its own rewriting
@@ -51,22 +55,31 @@ def session(
         here = f"{platform.system()} {platform.machine()}"
         warnings.warn(f"cct has no library for {here}: the model runs as dense convolutions", stacklevel=2)
     elif library:
-        try:
-            options.register_custom_ops_library(library_path())
-        except LibraryError:
-            raise
-        except Exception as error:
-            raise LibraryError(f"{library_path()} does not load: {_line(error)}") from error
+        register_library(options)
     name = "the model" if isinstance(model, bytes) else os.fspath(model)
     try:
         source = model if isinstance(model, bytes) else name
-        opened = ort.InferenceSession(source, options, providers=[PROVIDERS[provider]])
+        # Without enable_fallback=0 a failure of the provider, on opening or in a later run, ends on the CPU.
+        opened = ort.InferenceSession(source, options, providers=[PROVIDERS[provider]], enable_fallback=0)
     except Exception as error:
         raise CctError(f"ONNX Runtime {ort.__version__} refuses {name}: {_line(error)}") from error
     # Without a driver ONNX Runtime falls back to the CPU with a mere warning.
     if PROVIDERS[provider] not in opened.get_providers():
-        raise LibraryError(f"ONNX Runtime {ort.__version__} can't use {PROVIDERS[provider]} here: see its log above")
+        raise LibraryError(f"ONNX Runtime {ort.__version__} can't use {PROVIDERS[provider]} here: {provider_problem()}")
     return opened
+
+
+def register_library(options: ort.SessionOptions) -> None:
+    """Register the operator library in session options.
+
+    Raises:
+        LibraryError: it is missing, or this runtime or processor can't use it.
+    """
+    path = library_path()
+    try:
+        options.register_custom_ops_library(path)
+    except Exception as error:
+        raise LibraryError(f"{path} does not load: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import click
 import torch
 from accelerate import Accelerator
+from accelerate.utils import GradientAccumulationPlugin
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cct import processes
 from cct.clicktrain import ClickTrain
 from cct.data import Data
 from cct.errors import CctError, RecipeError
@@ -28,16 +29,25 @@ _SHORT_RUN = 200  # steps; in fewer, running averages of batch statistics lag be
 
 
 def print_line(text: str) -> None:
-    """Write one line of progress to stderr."""
-    click.echo(text, err=True)  # where stderr is closed, print would take stdout
+    """Write one line of progress to stderr; of several processes, the main one does."""
+    if processes.is_main():
+        click.echo(text, err=True)  # where stderr is closed, print would take stdout
 
 
 def total_steps(data: Data, recipe: Recipe) -> int:
-    """Optimizer steps of the whole run, for `ClickTrain`."""
-    batches = len(data.batches("train", recipe.batch_size, torch.Generator()))
+    """Optimizer steps of the whole run, for `ClickTrain`.
+
+    Raises:
+        RecipeError: the images of a step can't be shared evenly by the processes.
+    """
+    batches = data.batches("train", recipe.batch_size, torch.Generator())
     # Not from accelerate, whose state would be made here and keep a device that the network is not on.
-    processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by accelerate launch and torchrun
-    return math.ceil(batches / processes) * recipe.epochs
+    if (batches.batch_size or 0) % processes.count():
+        raise RecipeError(
+            f"{batches.batch_size} images a step can't be shared evenly by {processes.count()} processes: "
+            "give a --batch-size that can"
+        )
+    return len(batches) * recipe.epochs
 
 
 def fine_tune(
@@ -51,9 +61,10 @@ def fine_tune(
 ) -> list[Epoch]:
     """Train in place, on the device that the module is on, and leave the module pruned and in eval mode.
 
-    The same seed gives the same weights, bit for bit, on the CPU of the same machine with the same number of threads,
-    be the run continued from `state` or not. After a run of less than 200 steps the statistics of batch normalization
-    are measured anew; with 0 epochs that is all.
+    The same seed gives the same weights, bit for bit, on the CPU of the same machine with the same number of threads
+    and processes, be the run continued from `state` or not. Several processes share the images of each step; without
+    batch normalization and dropout they come to the weights of one process, up to rounding. After a run of less than
+    200 steps the statistics of batch normalization are measured anew; with 0 epochs that is all.
 
     Args:
         module: the network; already in the hands of `pruner`.
@@ -93,7 +104,12 @@ def _train(
     log: Callable[[str], None],
     state: StateFile | None,
 ) -> list[Epoch]:
-    accelerator = Accelerator(cpu=next(module.parameters()).device.type == "cpu")
+    accelerator = Accelerator(
+        cpu=next(module.parameters()).device.type == "cpu",
+        mixed_precision=recipe.mixed_precision,
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),  # ours is `_backward`
+    )
+    place, several = accelerator.process_index, accelerator.num_processes
     generator = torch.Generator().manual_seed(recipe.seed)
     module.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
@@ -103,9 +119,10 @@ def _train(
         weight_decay=recipe.weight_decay,
         nesterov=recipe.nesterov,
     )
-    batches = data.batches("train", recipe.batch_size, generator)
-    network, optimizer, batches = accelerator.prepare(module, optimizer, batches)
-    loss_of = _Loss(recipe, teacher, generator)
+    batches = data.batches("train", recipe.batch_size, generator, (place, several))
+    # Around the network, for accelerate changes the forward() of what it is given.
+    network, optimizer = accelerator.prepare(nn.Sequential(module), optimizer)
+    loss_of = _Loss(recipe, teacher, generator, accelerator)
     steps = len(batches) * recipe.epochs
     history: list[Epoch] = []
     training = Training(module, optimizer, generator, pruner, history)
@@ -117,21 +134,21 @@ def _train(
     done = len(batches) * len(history)
     with _bar(steps, done) as advance:
         for epoch in range(len(history), recipe.epochs):
+            if several > 1:  # dropout and the like: drawn by each process for itself, again when a run is continued
+                torch.manual_seed(recipe.seed + 1 + epoch * several + place)
             start, total = time.perf_counter(), torch.zeros((), device=accelerator.device)
             for images, labels in batches:
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(recipe, done, steps)
                 mix = recipe.mixup > 0 and (pruner is None or pruner.cut)
-                loss = loss_of(network, images, labels, mix)
-                total += loss.detach()
-                accelerator.backward(loss if pruner is None else loss + pruner.penalty())
+                total += loss_of.backward(network, images, labels, mix, pruner)
                 optimizer.step()
                 if pruner is not None:
                     pruner.step()
                 optimizer.zero_grad()
                 done += 1
                 advance()
-            mean = total.item() / len(batches)
+            mean = accelerator.reduce(total, "mean").item() / len(batches)
             if not math.isfinite(mean):
                 if state is not None:
                     state.remove()
@@ -154,14 +171,31 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 class _Loss:
     """Cross entropy on the labels, mixed with the teacher's answers and with other images as the recipe says."""
 
-    def __init__(self, recipe: Recipe, teacher: nn.Module | None, generator: torch.Generator) -> None:
-        self.recipe, self.generator = recipe, generator
+    def __init__(
+        self, recipe: Recipe, teacher: nn.Module | None, generator: torch.Generator, accelerator: Accelerator
+    ) -> None:
+        self.recipe, self.generator, self.accelerator = recipe, generator, accelerator
         self.teacher = None if recipe.distillation == 0 else teacher
 
-    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, mix: bool) -> Tensor:
-        if mix:  # Zhang et al. 2018
-            share = self._beta(self.recipe.mixup)
-            other = torch.randperm(len(images), generator=self.generator).to(images.device)
+    def backward(
+        self, network: nn.Module, images: Tensor, labels: Tensor, mix: bool, pruner: ClickTrain | None
+    ) -> Tensor:
+        """Add the gradients of a step's images and of the penalty, in parts; gives the loss without the penalty."""
+        device = self.accelerator.device
+        total = torch.zeros((), device=device)
+        share = self._beta(self.recipe.mixup) if mix else 1.0
+        parts = list(zip(images.chunk(self.recipe.accumulate), labels.chunk(self.recipe.accumulate), strict=True))
+        for number, (some, wanted) in enumerate(parts, start=1):
+            last = number == len(parts)
+            with nullcontext() if last else self.accelerator.no_sync(network):
+                loss = self._of(network, some.to(device), wanted.to(device), share) * (len(some) / len(images))
+                self.accelerator.backward(loss + pruner.penalty() if last and pruner is not None else loss)
+            total += loss.detach()
+        return total
+
+    def _of(self, network: nn.Module, images: Tensor, labels: Tensor, share: float) -> Tensor:
+        if share < 1:  # Zhang et al. 2018; neighbours, so that processes that share the images mix the same ones
+            other = (torch.arange(len(images), device=images.device) ^ 1).clamp(max=len(images) - 1)
             images = share * images + (1 - share) * images[other]
             logits = network(images)
             loss = share * F.cross_entropy(logits, labels) + (1 - share) * F.cross_entropy(logits, labels[other])
@@ -170,8 +204,8 @@ class _Loss:
             loss = F.cross_entropy(logits, labels)
         if self.teacher is None:
             return loss
-        with torch.no_grad():
-            wanted = self.teacher(images)
+        with torch.no_grad(), self.accelerator.autocast():
+            wanted = self.teacher(images).float()
         # Hinton et al. 2015; the square of the temperature keeps the gradients' size
         heat, weight = self.recipe.temperature, self.recipe.distillation
         told = F.log_softmax(logits / heat, 1), F.log_softmax(wanted / heat, 1)

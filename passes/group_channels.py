@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cct.passes.blocks import adjacent_blocks
 
+_ROUNDING = 1e-6  # of sums; what differs by less is the same, as the two ways to exchange one of two are
 _PATIENCE = 12  # rounds without a better swap before giving up
 _CHUNK = 2**24  # numbers that are compared at once, to bound memory
 _WORK = 2**30  # numbers that are compared in all per layer, to bound time: seconds for 512 x 512 kernels
@@ -90,8 +91,10 @@ def _swap(evidence: Tensor, members: Tensor, count: int, generator: torch.Genera
             move = evidence[members[a]][:, :, None] - evidence[members[b]][:, None]
             kept_a = _kept(sums[a][:, None, None] - move, count)
             kept_b = _kept(sums[b][:, None, None] + move, count)
-            gain, place = (kept_a + kept_b).flatten(1).max(1)
-            better = gain > (kept[a] + kept[b]) * (1 + 1e-6)
+            gain = (kept_a + kept_b).flatten(1)
+            best = gain.amax(1)
+            place = (gain >= best[:, None] * (1 - _ROUNDING)).int().argmax(1)  # the first: rounding decides nothing
+            better = best > (kept[a] + kept[b]) * (1 + _ROUNDING)
             if not better.any():
                 continue
             gained = True

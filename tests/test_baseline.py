@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cct.baseline import baseline_accuracy, check_training
+from cct.baseline import baseline_accuracy, check_gradients, check_training
 from cct.checkpoint import load_model
 from cct.data import load_data
 from cct.errors import DataError, UnsupportedModel
@@ -116,9 +116,20 @@ def test_auxiliary_answers_while_training(digits):
     assert not module.training
 
 
+def test_parameters_without_a_say_are_named(digits):
+    module = shipped()
+    module.extra = nn.Linear(1, 1)
+    with pytest.raises(UnsupportedModel, match=r"extra\.weight, extra\.bias: without a say in the answer"):
+        check_gradients(module, digits)
+    module.extra.requires_grad_(False)
+    check_gradients(module, digits)
+
+
 def test_asking_leaves_the_network_as_it_is(digits):
     module = shipped()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     check_training(module, digits)
+    check_gradients(module, digits)
+    assert all(parameter.grad is None for parameter in module.parameters())
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert not module.training

@@ -29,3 +29,14 @@ def test_a_gpu_that_is_not_here_is_named() -> None:
 @pytest.mark.skipif(torch.cuda.device_count() == 0, reason="torch finds no CUDA GPU here")
 def test_a_gpu_becomes_the_current_one() -> None:
     assert find_device("cuda:0").index == torch.cuda.current_device() == 0
+
+
+def test_one_device_is_not_for_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("cuda:0", "mps"):
+        with pytest.raises(CctError, match="is one device for 2 processes: choose cuda or cpu"):
+            find_device(name)
+    monkeypatch.setenv("LOCAL_RANK", "999")
+    with pytest.raises(CctError, match="CUDA GPU"):
+        find_device("cuda")
+    assert find_device("cpu") == torch.device("cpu")

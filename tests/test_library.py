@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,10 @@ import onnx
 import onnxruntime
 import pytest
 from cases import draw_packed, draw_values
+from installation import install, python
 
 import cct
 from cct.errors import CctError
-
-ROOT = Path(__file__).parents[1]
 
 
 def small_model():
@@ -68,6 +65,11 @@ def test_a_provider_that_this_machine_lacks_is_an_error_and_no_fallback():
         cct.session(small_model().model().SerializeToString(), provider="cuda")
 
 
+def test_onnxruntime_never_falls_back_by_itself():
+    # its Python layer would print, turn to the CPU and go on when a provider fails
+    assert cct.session(small_model().model().SerializeToString())._enable_fallback is False
+
+
 def test_the_options_keep_their_threads():
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -87,27 +89,12 @@ def test_public_names():
 @pytest.fixture
 def without_library(tmp_path):
     """A folder with an installation of cct, by links, that lacks the library; also the small model and its input."""
-    (tmp_path / "cct").mkdir()
-    for path in (*(ROOT / "cct").iterdir(), ROOT / "passes", ROOT / "models"):
-        (tmp_path / "cct" / path.name).symlink_to(path)
+    install(tmp_path)
     case = small_model()
     onnx.save(case.model(), tmp_path / "m.onnx")
     np.save(tmp_path / "x.npy", case.x)
     np.save(tmp_path / "expected.npy", case.expected())
     return tmp_path
-
-
-def python(folder, *arguments, elsewhere=False):
-    """Python in this folder, with the installation there; elsewhere: on what calls itself another processor."""
-    # No site, hence no editable installation, whose import hook would go before.
-    command = [sys.executable, "-S", *map(str, arguments)]
-    if elsewhere:
-        if not shutil.which("setarch"):
-            pytest.skip("no setarch (util-linux) to pretend to be another processor with")
-        command = ["setarch", "linux32", *command]
-    path = os.pathsep.join([str(folder), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 ANSWER = """

@@ -46,7 +46,7 @@ def test_installing_puts_no_folder_of_the_repository_on_the_path():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", [[], ["compress"], ["validate"]])
+@pytest.mark.parametrize("command", [[], ["compress"], ["validate"], ["doctor"], ["selftest"]])
 def test_help_needs_no_heavy_import(command):
     code = (
         "import sys\nfrom cct.cli import main\n"

@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 from hypothesis import given
@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cct.errors import RecipeError
 from cct.recipe import Recipe
+from cct.target import TARGETS
 
 
 def test_every_knob_survives_toml() -> None:
@@ -26,6 +27,22 @@ def test_what_is_not_named_keeps_its_default() -> None:
     assert Recipe.from_toml("compression = 8\nblock = [1, 1]") == Recipe(compression=8.0, block=(1, 1))
 
 
+def test_a_target_implies_what_is_not_named() -> None:
+    recipe = Recipe.from_toml("target = 'cuda'")
+    assert (recipe.block, recipe.weights, recipe.activations) == (TARGETS["cuda"].block, "float16", "float16")
+    assert recipe == Recipe().for_target("cuda")
+    named = Recipe.from_toml("target = 'cuda'\nblock = [16, 8]\nactivations = 'float32'")
+    assert (named.block, named.weights, named.activations) == ((16, 8), "float16", "float32")
+    assert Recipe.from_toml(named.to_toml()) == named
+
+
+def test_another_target_goes_before_the_recipe() -> None:
+    paper = Recipe.named("clicktrain-paper")
+    assert paper.for_target(None) == paper.for_target("cpu") == paper
+    assert paper.for_target("cuda") == replace(paper, target="cuda", **asdict(TARGETS["cuda"]))
+    assert paper.for_target("cuda").for_target("cpu").block == (4, 1)
+
+
 def test_every_knob_is_documented() -> None:
     assert Recipe.__doc__ is not None
     for field in fields(Recipe):
@@ -35,6 +52,8 @@ def test_every_knob_is_documented() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("target = 'gpu'", "choose one of cpu, cuda"),
+        ("target = ['cuda']", "target is a list"),
         ("compresion = 4", "no knob 'compresion'; the nearest is compression"),
         ("lr = 4", "no knob 'lr'"),
         ("compression = 0.5", "compression is 0.5: it must be 1 or more"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from cct.commands.options import (
     data_option,
@@ -26,6 +27,12 @@ from cct.source import ModelSource
 
 if TYPE_CHECKING:
     from cct.report import Report
+
+
+def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The launcher always names a type: its "no" is no wish."""
+    launched = ctx.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT
+    return None if launched and value == "no" else value
 
 
 @click.command(short_help="Prune a network by patterns while fine-tuning it; write ONNX.")
@@ -52,7 +59,19 @@ if TYPE_CHECKING:
     help="Measure each layer packed and dense on this machine; leave dense what gains nothing.",
 )
 @click.option("--epochs", type=click.IntRange(0), help="Passes over the images; 0 prunes without training.")
-@click.option("--batch-size", type=click.IntRange(1), help="Images a step.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Images a step, shared by the processes if there are several."
+)
+@click.option(
+    "--accumulate", type=click.IntRange(1), help="Compute a step's images in so many parts, which needs less memory."
+)
+@click.option(
+    "--mixed-precision",
+    type=click.Choice(["no", "bf16"]),
+    envvar="ACCELERATE_MIXED_PRECISION",
+    callback=_precision,
+    help="Type in which the training computes; default the launcher's, else the recipe's.",
+)
 @click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option(
     "--seed", type=int, help="Of order, crops and flips of the images: same seed, same file, on the same machine."
@@ -79,6 +98,7 @@ def compress(
     scale: dict[str, Any],
     recipe_name: str | None,
     save_recipe: Path | None,
+    target: str | None,
     portable: bool,
     goals: tuple[Goal, ...],
     threads: int | None,
@@ -107,6 +127,7 @@ def compress(
         base = Recipe.from_toml(_read(recipe_name))
     else:
         base = Recipe.named(recipe_name)
+    base = base.for_target(target)
     given = {name: value for name, value in knobs.items() if value not in (None, ())} | scale
     if portable:
         given["portable"] = True

@@ -11,9 +11,12 @@ from typing import Any
 
 import click
 
+from cct import processes
 from cct.commands.types import Argument, GoalText, Limit, Numbers, Size
+from cct.errors import CctError
 from cct.goals import Goal
 from cct.source import ModelSource
+from cct.target import TARGETS
 
 Command = Callable[..., Any]
 
@@ -57,7 +60,10 @@ def model_options(command: Command) -> Command:
 
 
 def result_options(command: Command) -> Command:
-    """`--json`. The command returns what it found; that alone goes to standard output, and a failed goal exits 1."""
+    """`--json`. The command returns what it found; that alone goes to standard output.
+
+    A failed goal among it exits 1; a problem, which is no verdict, is an error.
+    """
 
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @functools.wraps(command)
@@ -65,9 +71,12 @@ def result_options(command: Command) -> Command:
         with redirect_stdout(sys.stderr):  # for what the user's own code prints
             found = command(*arguments, **others)
         failed = getattr(found, "failed", ())
-        click.echo((found.to_json() if as_json else found.to_text()).rstrip("\n"))
-        for failure in failed if as_json else ():
-            click.echo(f"FAILED {failure}", err=True)
+        if processes.is_main():
+            click.echo((found.to_json() if as_json else found.to_text()).rstrip("\n"))
+            for failure in failed if as_json else ():
+                click.echo(f"FAILED {failure}", err=True)
+        if problem := getattr(found, "problem", ""):
+            raise CctError(problem)
         click.get_current_context().exit(1 if failed else 0)
 
     return with_result
@@ -138,8 +147,13 @@ def file_options(command: Command) -> Command:
 
 
 def type_options(command: Command) -> Command:
-    """In which types the file stores and computes."""
+    """Where the file is to run, and in which types it stores and computes."""
     types = click.Choice(["float32", "float16"])
+    command = click.option(
+        "--target",
+        type=click.Choice(list(TARGETS)),
+        help="Where the file is to run; cuda stands for float16 and, in compress, a coarse block.",
+    )(command)
     command = click.option(
         "--activations", type=types, help="Type in which the network computes; float16 takes weights along."
     )(command)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @data_option
 @scale_options
 @goal_options
+@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @result_options
 def validate(
     model: Path,
@@ -35,6 +36,7 @@ def validate(
     data: str,
     scale: dict[str, Any],
     goals: tuple[Goal, ...],
+    provider: str,
 ) -> Verdict:
     """Gate MODEL, an ONNX file: accuracy, parity, proof that the library ran, size and speed.
 
@@ -53,4 +55,5 @@ def validate(
         pruned=replace(source(parity), shared=shared) if parity else None,
         goals=goals,
         scale=scale,
+        provider=provider,
     )

@@ -38,6 +38,7 @@ class Split(Dataset[tuple[Tensor, Tensor]]):
         margin: how far the random crop may move, pixels.
         bordered: whether `images` come with the margin around them; else a black one is added.
         generator: source of crops and flips; None takes the centre and never flips.
+        share: (i, n): of each batch, only the i-th of n parts is given, as the whole batch would have it.
     """
 
     images: Images
@@ -47,6 +48,7 @@ class Split(Dataset[tuple[Tensor, Tensor]]):
     margin: int = 0
     bordered: bool = False
     generator: torch.Generator | None = None
+    share: tuple[int, int] = (0, 1)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,11 +60,14 @@ class Split(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """Return images (n, C, H, W) float32, normalized, and labels (n,) int64."""
-        chosen = torch.tensor(indices)
+        part, parts = self.share
+        own = slice(len(indices) * part // parts, len(indices) * (part + 1) // parts)
+        chosen = torch.tensor(indices[own])
         pixels = self.images.load(chosen)
         if self.generator is not None:
             border = 0 if self.bordered else self.margin
-            pixels = _crop_and_flip(F.pad(pixels, (border,) * 4), self.margin, self.generator)
+            draws = [draw[own] for draw in _draw(len(indices), self.margin, self.generator)]
+            pixels = _crop_and_flip(F.pad(pixels, (border,) * 4), self.margin, *draws)
         elif self.bordered:
             pixels = pixels[:, :, self.margin : -self.margin, self.margin : -self.margin]
         batch = pixels.contiguous(memory_format=torch.channels_last).float()
@@ -96,7 +101,7 @@ class Data:
     val: Split
 
     def batches(
-        self, split: str, batch_size: int, generator: torch.Generator | None = None
+        self, split: str, batch_size: int, generator: torch.Generator | None = None, share: tuple[int, int] = (0, 1)
     ) -> DataLoader[tuple[Tensor, Tensor]]:
         """Batches of normalized images (n, C, H, W) float32 and labels (n,) int64.
 
@@ -105,8 +110,10 @@ class Data:
             batch_size: images per batch.
             generator: shuffles and augments and leaves out an incomplete last batch; None gives every
                 image once, in order and unchanged.
+            share: (i, n): of each batch, give the i-th of n parts. With generators in the same state all parts
+                together are the batches of one, crops and flips included.
         """
-        source = {"train": self.train, "val": self.val}[split]
+        source = replace({"train": self.train, "val": self.val}[split], share=share)
         random = generator is not None
         if random and self.augmented:
             source = replace(source, generator=generator)
@@ -166,14 +173,18 @@ def column(scale: Sequence[float]) -> Tensor:
     return torch.tensor(scale, dtype=torch.float32)[:, None, None]
 
 
-def _crop_and_flip(pixels: Tensor, margin: int, generator: torch.Generator) -> Tensor:
-    """Cut `margin` off each side on average, at a place drawn per image, and mirror every second image."""
-    count, _, height, width = pixels.shape
+def _draw(count: int, margin: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Per image the top and the left of its crop, and whether it is mirrored, which every second one is."""
     top, left = torch.randint(2 * margin + 1, (2, count), generator=generator)
+    return top, left, torch.rand(count, generator=generator) < 0.5
+
+
+def _crop_and_flip(pixels: Tensor, margin: int, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:
+    """Cut `margin` off each side on average, as `_draw` says."""
+    count, _, height, width = pixels.shape
     windows = pixels.unfold(2, height - 2 * margin, 1).unfold(3, width - 2 * margin, 1)
     cropped = windows[torch.arange(count), :, top, left]
-    flipped = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
-    return torch.where(flipped, cropped.flip(3), cropped)
+    return torch.where(mirrored[:, None, None, None], cropped.flip(3), cropped)
 
 
 def _as_it_is(batch: Any) -> Any:

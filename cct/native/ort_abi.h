@@ -17,6 +17,7 @@ struct OrtShapeInferContext;
 struct OrtTensorTypeAndShapeInfo;
 struct OrtValue;
 struct OrtAllocator;
+struct OrtMemoryInfo;
 struct OrtOpAttr;
 struct OrtCustomOp;
 
@@ -30,7 +31,8 @@ enum OrtElementType : int {
   ORT_INT32 = 6,
   ORT_FLOAT16 = 10
 };
-enum OrtMemType : int { ORT_MEM_DEFAULT = 0 };
+enum OrtMemType : int { ORT_MEM_CPU_INPUT = -2, ORT_MEM_DEFAULT = 0 };
+enum OrtDeviceType : int { ORT_CPU = 0, ORT_GPU = 1 };  // OrtMemoryInfoDeviceType
 enum OrtCharacteristic : int { ORT_REQUIRED = 0, ORT_OPTIONAL = 1 };
 enum OrtOpAttrType : int { ORT_ATTR_INT = 1, ORT_ATTR_INTS = 2 };
 
@@ -78,11 +80,19 @@ constexpr Function<278, OrtStatus*(const OrtKernelInfo*, OrtMemType, OrtAllocato
 
 constexpr Function<75, OrtStatus*(OrtAllocator*, size_t, void**)> AllocatorAlloc;
 constexpr Function<76, OrtStatus*(OrtAllocator*, void*)> AllocatorFree;
+constexpr Function<77, OrtStatus*(const OrtAllocator*, const OrtMemoryInfo**)> AllocatorGetInfo;
 constexpr Function<132, void(OrtAllocator*)> ReleaseAllocator;
+
+constexpr Function<72, OrtStatus*(const OrtMemoryInfo*, int*)> MemoryInfoGetId;
+constexpr Function<194, OrtStatus*(const OrtValue*, const OrtMemoryInfo**)> GetTensorMemoryInfo;
+constexpr Function<225, void(const OrtMemoryInfo*, OrtDeviceType*)> MemoryInfoGetDeviceType;
 
 constexpr Function<90, OrtStatus*(const OrtKernelContext*, size_t, const OrtValue**)> KernelContext_GetInput;
 constexpr Function<91, OrtStatus*(OrtKernelContext*, size_t, const int64_t*, size_t, OrtValue**)>
     KernelContext_GetOutput;
+constexpr Function<193, OrtStatus*(const OrtKernelContext*, void**)> KernelContext_GetGPUComputeStream;
+constexpr Function<277, OrtStatus*(const OrtKernelContext*, const OrtMemoryInfo*, size_t, void**)>
+    KernelContext_GetScratchBuffer;
 constexpr Function<274, OrtStatus*(const OrtKernelContext*, void (*)(void*, size_t), size_t, size_t, void*)>
     KernelContext_ParallelFor;
 

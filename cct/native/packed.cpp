@@ -166,6 +166,22 @@ Positions::Positions(const int64_t* pool, int64_t count) : distinct(pool, pool +
   }
 }
 
+Positions::Positions(const Packed& p) {
+  std::vector<int64_t> first(256, -1), pool;  // of each pattern, in `pool`
+  for (int64_t k = 0; k < p.kernels; ++k) {
+    if (first[p.patterns[k]] >= 0) continue;
+    first[p.patterns[k]] = pool.size();
+    pool.insert(pool.end(), p.pool + p.patterns[k] * p.entries, p.pool + (p.patterns[k] + 1) * p.entries);
+  }
+  const Positions used(pool.data(), pool.size());
+  distinct = used.distinct;
+  for (int64_t pattern = 0; pattern < 256; ++pattern) {
+    if (first[pattern] < 0) continue;
+    number.resize((pattern + 1) * p.entries, -1);
+    std::copy_n(used.number.begin() + first[pattern], p.entries, number.begin() + pattern * p.entries);
+  }
+}
+
 int64_t Window::output(int axis, int64_t input) const {
   const int64_t room = input + pad_begin[axis] + pad_end[axis] - extent(axis);
   return room < 0 ? 0 : room / stride[axis] + 1;
@@ -185,6 +201,25 @@ Window check_window(cct_ints kernel_shape, cct_ints strides, cct_ints pads, cct_
     window.pad_end[axis] = pads.data[2 + axis];
   }
   return window;
+}
+
+ImageSize check_image(const Convolution& conv, const int64_t x_dims[4]) {
+  const Window& w = conv.window;
+  if (x_dims[1] != conv.in_channels) fail("X has ", x_dims[1], " channels, not ", conv.in_channels);
+  ImageSize size;
+  for (int axis = 0; axis < 2; ++axis) {
+    const char* name = axis ? "width" : "height";
+    const int64_t in = size.in[axis] = x_dims[2 + axis];
+    if (in < 1 || in > INT32_MAX) fail("X has ", name, " ", in, ", not 1..", INT32_MAX);
+    size.out[axis] = w.output(axis, in);
+    if (size.out[axis] < 1) {
+      fail("kernel ", w.kernel[axis], " with dilation ", w.dilation[axis], " is larger than X with ", name,
+           " ", in, " and padding ", w.pad_begin[axis], " + ", w.pad_end[axis]);
+    }
+  }
+  product("X", conv.in_channels, size.in[0], size.in[1], sizeof(float));
+  product("Y", conv.out_channels, size.out[0], size.out[1], sizeof(float));
+  return size;
 }
 
 Packed check(const cct_packed& packed) {

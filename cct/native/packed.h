@@ -37,6 +37,11 @@ struct Convolution {
   float clip_min, clip_max;
 };
 
+// Of X and Y; index 0 is vertical, 1 horizontal.
+struct ImageSize {
+  int64_t in[2], out[2];
+};
+
 struct Packed : Convolution {
   int64_t entries;
   int64_t bo, bi;
@@ -53,13 +58,17 @@ struct Packed : Convolution {
 // The positions of the kernel that a pool uses: kernel_shape may have far more.
 struct Positions {
   Positions(const int64_t* pool, int64_t count);
+  explicit Positions(const Packed& packed);  // of the patterns that some kernel has
 
   std::vector<int64_t> distinct;  // ascending
-  std::vector<int32_t> number;    // of each entry of the pool, in `distinct`
+  std::vector<int32_t> number;    // of each entry of the pool, in `distinct`; -1 if it is not there
 };
 
 // The window of these attributes, or a Fault.
 Window check_window(cct_ints kernel_shape, cct_ints strides, cct_ints pads, cct_ints dilations);
+
+// The sizes for X of these dimensions, or a Fault where it does not fit the convolution.
+ImageSize check_image(const Convolution& conv, const int64_t x_dims[4]);
 
 // A view of `packed` after every check, or a Fault. Its arrays stay the caller's.
 Packed check(const cct_packed& packed);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "c_boundary.h"
+#include "boundary.h"
 #include "isa.h"
 #include "job.h"
 #include "known_plans.h"

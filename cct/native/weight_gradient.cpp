@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "c_boundary.h"
+#include "boundary.h"
 #include "gradient_plan.h"
 #include "isa.h"
 #include "job.h"

@@ -39,9 +39,7 @@ bool fits_strips(const Packed& p, const Routine& routine, const std::vector<Shif
 
 Weights::Weights(const Packed& p, const Routine& routine, bool replaceable)
     : half_weights_(p.weights.half), half_bias_(p.bias.half), stored_(p.kernels * p.bi * p.entries * p.bo) {
-  const int64_t count =
-      p.kernels ? (*std::max_element(p.patterns, p.patterns + p.kernels) + 1) * p.entries : 0;
-  const Positions positions(p.pool, count);
+  const Positions positions(p);
   const Window& w = p.window;
   for (int64_t position : positions.distinct) {
     shifts_.push_back({position / w.kernel[1] * w.dilation[0], position % w.kernel[1] * w.dilation[1]});

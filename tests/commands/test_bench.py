@@ -159,7 +159,7 @@ WRONG = {
     ),
     "corrupt": (lambda f: [f / "packed.onnx", "--against", __file__], "no valid ONNX model"),
     "missing": (lambda f: [f / "none.onnx"], "does not exist"),
-    "cuda": (lambda f: [f / "packed.onnx", "--provider", "cuda"], "CUDAExecutionProvider"),
+    "cuda": (lambda f: [f / "packed.onnx", "--provider", "cuda"], "install"),
 }
 
 

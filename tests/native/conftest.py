@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from cases import Case, cases
 from hypothesis import HealthCheck, Phase, given, settings
+from native.cuda.host import compile_mock, write_fake_nvcc
+from native.seam import PATH
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,14 +36,36 @@ def build(name: str, *options: str) -> Path:
 
 @pytest.fixture(scope="session")
 def strict_build() -> Path:
-    """With every warning an error."""
-    return build("native-strict")
+    """With every warning an error, and without CUDA."""
+    return build("native-strict", "-DCCT_CUDA=OFF")
 
 
 @pytest.fixture(scope="session")
-def sanitizer_build() -> Path:
+def fake_nvcc() -> Path:
+    """What makes a library with CUDA routines, all but the kernels, on machines without nvcc."""
+    folder = ROOT / "build" / "fake-nvcc"
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_fake_nvcc(folder / "nvcc")
+
+
+@pytest.fixture(scope="session")
+def cuda_library(fake_nvcc: Path) -> Path:
+    """A library with CUDA routines: the installed one, if it has them."""
+    if ctypes.CDLL(PATH).cct_cuda_build():
+        return Path(PATH)
+    return build("native-cuda", f"-DCCT_NVCC={fake_nvcc}") / "libcct_ops.so"
+
+
+@pytest.fixture(scope="session")
+def sanitizer_build(fake_nvcc: Path) -> Path:
     """With the address and undefined behaviour sanitizers."""
-    return build("native-sanitizer", "-DCCT_SANITIZE=ON")
+    return build("native-sanitizer", "-DCCT_SANITIZE=ON", f"-DCCT_NVCC={fake_nvcc}")
+
+
+@pytest.fixture(scope="session")
+def mock_driver() -> Path:
+    """A libcuda.so.1 that runs kernels on the CPU."""
+    return compile_mock()
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +75,7 @@ def aarch64_build() -> Path:
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler} (Debian: g++-aarch64-linux-gnu) to compile for aarch64 with")
     target = ("-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", f"-DCMAKE_CXX_COMPILER={compiler}")
-    return build("native-aarch64", *target)
+    return build("native-aarch64", "-DCCT_CUDA=OFF", *target)
 
 
 @pytest.fixture(scope="session")

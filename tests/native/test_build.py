@@ -11,7 +11,8 @@ import pytest
 from native.seam import ISAS, PATH
 
 ROOT = Path(__file__).parents[2]
-HEADER = ROOT / "cct" / "native" / "pattern_conv.h"
+NATIVE = ROOT / "cct" / "native"
+HEADERS = (NATIVE / "pattern_conv.h", NATIVE / "cuda" / "cuda_conv.h")
 
 if not shutil.which("nm"):
     pytest.skip("no nm to read symbols with", allow_module_level=True)
@@ -24,8 +25,9 @@ def symbols(*arguments: object, nm: str = "nm") -> list[str]:
 
 def exports_the_entry_point_and_the_seam(library: object, nm: str) -> None:
     exported = {line.split()[-1] for line in symbols("-D", "--defined-only", library, nm=nm)}
-    declared = set(re.findall(r"^[\w* ]+?\*?\b(cct_\w+)\(", HEADER.read_text(), re.MULTILINE))
-    assert len(declared) == 14
+    text = "\n".join(header.read_text() for header in HEADERS)
+    declared = set(re.findall(r"^[\w* ]+?\*?\b(cct_\w+)\(", text, re.MULTILINE))
+    assert len(declared) == 19
     assert exported == {"RegisterCustomOps"} | declared
 
 
@@ -37,8 +39,8 @@ def test_only_the_entry_point_and_the_seam_are_exported_for_aarch64(aarch64_buil
     exports_the_entry_point_and_the_seam(aarch64_build / "libcct_ops.so", "aarch64-linux-gnu-nm")
 
 
-def test_onnxruntime_is_not_linked():
-    needed = [line for line in symbols("-D", "--undefined-only", PATH) if "Ort" in line]
+def test_neither_onnxruntime_nor_cuda_is_linked():
+    needed = [line for line in symbols("-D", "--undefined-only", PATH) if re.search(r"Ort| cu[A-Z]| cuda", line)]
     assert needed == []
 
 
@@ -65,7 +67,7 @@ def test_elsewhere_the_build_installs_nothing_and_says_so(tmp_path):
     cmake = shutil.which("cmake")
     if not cmake:
         pytest.skip("no cmake")
-    configure = [cmake, "-S", str(HEADER.parent), "-B", str(tmp_path / "b"), "-DCMAKE_SYSTEM_NAME=Linux",
+    configure = [cmake, "-S", str(NATIVE), "-B", str(tmp_path / "b"), "-DCMAKE_SYSTEM_NAME=Linux",
                  "-DCMAKE_SYSTEM_PROCESSOR=riscv64"]  # fmt: skip
     done = subprocess.run(configure, capture_output=True, text=True, check=True)
     assert len(re.findall("no operator library for Linux riscv64", done.stdout)) == 1

@@ -29,8 +29,10 @@ SLOTS = {
     "GetDimensions": 62,
     "GetSymbolicDimensions": 63,
     "GetTensorTypeAndShape": 65,
+    "MemoryInfoGetId": 72,
     "AllocatorAlloc": 75,
     "AllocatorFree": 76,
+    "AllocatorGetInfo": 77,
     "KernelInfoGetAttribute_float": 85,
     "KernelInfoGetAttribute_int64": 86,
     "KernelInfoGetAttribute_string": 87,
@@ -40,6 +42,9 @@ SLOTS = {
     "ReleaseTensorTypeAndShapeInfo": 99,
     "ReleaseAllocator": 132,
     "KernelInfoGetAttributeArray_int64": 163,
+    "KernelContext_GetGPUComputeStream": 193,
+    "GetTensorMemoryInfo": 194,
+    "MemoryInfoGetDeviceType": 225,
     "KernelInfoGetConstantInput_tensor": 249,
     "ShapeInferContext_GetInputTypeShape": 268,
     "ShapeInferContext_GetAttribute": 269,
@@ -47,6 +52,7 @@ SLOTS = {
     "SetSymbolicDimensions": 271,
     "ReadOpAttr": 272,
     "KernelContext_ParallelFor": 274,
+    "KernelContext_GetScratchBuffer": 277,
     "KernelInfoGetAllocator": 278,
 }
 

@@ -1,4 +1,4 @@
-// Nothing is thrown through the C boundary: what is wrong becomes one line.
+// The C boundary of the seam: nothing is thrown through it.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace cct {
 
-// Runs `body`; false if it threw, and then `error` says what.
+// Runs `body`; what it throws becomes one line.
 template <class Body>
 bool succeeds(char* error, size_t error_size, Body body) {
   const auto say = [&](const char* text) {

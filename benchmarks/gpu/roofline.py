@@ -1,0 +1,17 @@
+"""ROOFLINE: the least time by published peaks alone, whatever the kernel: arithmetic, and each tensor moved once."""
+
+from __future__ import annotations
+
+from gpu.gpus import Gpu
+from gpu.layers import BYTES, Layer
+
+
+def seconds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> float:
+    """Of one convolution."""
+    return max(*bounds(gpu, layer, batch, reduction))
+
+
+def bounds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> tuple[float, float]:
+    """Seconds of arithmetic and of memory."""
+    moved = layer.read(batch) + layer.added(batch) + layer.written(batch) + layer.weights(reduction) * BYTES
+    return layer.flops(batch, reduction) / gpu.tensor, moved / gpu.memory

@@ -1,0 +1,84 @@
+"""What `cct selftest` found, as Markdown to paste into an issue, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from cct.diagnosis import Diagnosis
+from cct.json_text import as_json
+from cct.runtime import PROVIDERS
+from cct.selftest.chain import DEPTH
+from cct.selftest.run_case import Outcome
+from cct.selftest.time_chain import COMPRESSION, ChainTime
+from cct.table import aligned
+
+VERSION = 1  # of the JSON
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """The whole report.
+
+    Attributes:
+        provider: of ONNX Runtime, where it ran.
+        machine: what `cct doctor` says of it.
+        outcomes: one a case.
+        times: packed against dense.
+    """
+
+    provider: str
+    machine: Diagnosis
+    outcomes: Sequence[Outcome]
+    times: Sequence[ChainTime]
+
+    @property
+    def failed(self) -> list[str]:
+        """The cases and chains that are wrong, a line each."""
+        chains = [
+            f"chain of {chain.channels} at {chain.side}: {chain.problem}" for chain in self.times if chain.problem
+        ]
+        return [f"{outcome.case}: {outcome.problem}" for outcome in self.outcomes if outcome.problem] + chains
+
+    def to_json(self) -> str:
+        """For programs."""
+        times = [{**asdict(time), "ratio": time.ratio} for time in self.times]
+        content = {"cct_selftest": VERSION, "provider": self.provider, "failed": self.failed}
+        machine, outcomes = asdict(self.machine), [asdict(outcome) for outcome in self.outcomes]
+        return as_json({**content, "machine": machine, "cases": outcomes, "times": times})
+
+    def to_text(self) -> str:
+        """Markdown."""
+        right = sum(not outcome.problem for outcome in self.outcomes)
+        lines = [f"## cct selftest, {self.provider}: {right} of {len(self.outcomes)} cases are right", ""]
+        lines += [f"- WRONG: {failure}" for failure in self.failed] + [""] * bool(self.failed)
+        if self.failed and self.provider != PROVIDERS["cpu"]:
+            lines += ["After an error of CUDA itself, those that follow may be of the same cause.", ""]
+        lines += _code("\n".join(self.machine.machine_lines()))
+        lines += [f"Time of {DEPTH} convolutions 3x3 with ReLU, {COMPRESSION}x compressed, against dense ones:", ""]
+        lines += _code(self._times())
+        lines += ["Each case, with its largest error / what is allowed:", "", *_code(self._cases())]
+        return "\n".join(lines)
+
+    def _times(self) -> str:
+        table: list[tuple[str, ...]] = [("images", "type", "block", "dense ms", "packed ms", "ratio")]
+        for time in self.times:
+            images = f"{time.batch}x{time.channels}x{time.side}x{time.side}"
+            ms = (f"{timing.median:.3f}" if timing else "failed" for timing in (time.dense, time.packed))
+            ratio = f"{time.ratio:.2f}x" if time.ratio else "-"
+            table.append((images, time.dtype, f"{time.block[0]}x{time.block[1]}", *ms, ratio))
+        timed = [time.dense.runs for time in self.times if time.dense]
+        runs = f"medians of {timed[0]} interleaved runs, 1 thread of the CPU" if timed else ""
+        return aligned(table, right=(3, 4, 5)) + runs
+
+    def _cases(self) -> str:
+        compared = any(outcome.against_cpu is not None for outcome in self.outcomes)
+        table: list[tuple[str, ...]] = [("form", "error", *["to the CPU"] * compared, "case")]
+        for outcome in self.outcomes:
+            other = "-" if outcome.against_cpu is None else f"{outcome.against_cpu:.3f}"
+            table.append((outcome.form, f"{outcome.error:.3f}", *[other] * compared, outcome.case))
+        return aligned(table, right=range(1, 2 + compared))
+
+
+def _code(text: str) -> list[str]:
+    return ["```text", *text.rstrip().splitlines(), "```", ""]

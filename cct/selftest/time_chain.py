@@ -1,0 +1,53 @@
+"""`time_chain`: convolutions in a row, packed against dense, on one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cct.bench import Timing, compare
+from cct.selftest.chain import chain_models
+from cct.target import TARGETS
+from cct.text import first_line
+
+SHAPES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels, pixels a side
+COMPRESSION = 4
+_BATCH = {"cpu": 1, "cuda": 8}
+
+
+@dataclass(frozen=True)
+class ChainTime:
+    """One chain of 3x3 convolutions with ReLU.
+
+    Attributes:
+        channels, side, batch: of the images throughout.
+        dtype: of everything.
+        block: of the packed chain.
+        dense, packed: milliseconds a run; None if either failed.
+        problem: why it failed, else empty.
+    """
+
+    channels: int
+    side: int
+    batch: int
+    dtype: str
+    block: tuple[int, int]
+    dense: Timing | None = None
+    packed: Timing | None = None
+    problem: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times faster the packed chain is."""
+        return self.dense.median / self.packed.median if self.dense and self.packed else None
+
+
+def time_chain(channels: int, side: int, provider: str, rounds: int) -> ChainTime:
+    """Time both in turns, with block and types of the target that is named as the provider."""
+    target, batch = TARGETS[provider], _BATCH[provider]
+    chain = ChainTime(channels, side, batch, target.activations, target.block)
+    try:
+        models = chain_models(channels, side, batch, target.activations, target.block, COMPRESSION)
+        times = compare(models, provider=provider, rounds=rounds)
+        return replace(chain, dense=times["dense"], packed=times["packed"])
+    except Exception as failed:  # ONNX Runtime raises many kinds; the report of the cases must not be lost
+        return replace(chain, problem=first_line(failed))

@@ -1,0 +1,30 @@
+"""Which routine of the library computes a PatternConv, as far as type and window say."""
+
+from __future__ import annotations
+
+_MOST_TAPS = 32  # of the tensor core routines: kMostTaps of native/cuda/launch.h
+
+
+def which_routine(
+    provider: str, x_type: str, positions: int, isa: str, capability: tuple[int, int] | None, group: int = 1
+) -> str:
+    """Name of the routine.
+
+    Args:
+        provider: "cpu" or "cuda".
+        x_type: of the image, "float32" or "float16".
+        positions: of the window that any kernel keeps; 0 if nothing is kept.
+        isa: row that the library runs on the CPU.
+        capability: of the GPU; None stands for one that has all.
+        group: groups of the convolution.
+
+    Returns:
+        The ISA row on the CPU; on CUDA "tensor cores" or "plain", or both names where the library decides when it has
+        the weights: a group of few channels would fill tensor cores with zeros.
+    """
+    if provider == "cpu":
+        return isa
+    fits = x_type == "float16" and 0 < positions <= _MOST_TAPS and (capability is None or capability >= (8, 0))
+    if not fits:
+        return "plain"
+    return "tensor cores" if group == 1 else "tensor cores or plain"

@@ -1,0 +1,27 @@
+"""What the tests of the CUDA kernels share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from native.cuda import toolchain
+
+
+def _tool(find: Callable[[], list[str]]) -> list[str]:
+    try:
+        return find()
+    except toolchain.NoToolchain as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def nvcc() -> list[str]:
+    """Command line of nvcc; what asks for it is skipped where there is none and pip brings none."""
+    return _tool(toolchain.nvcc)
+
+
+@pytest.fixture(scope="session")
+def nvdisasm() -> list[str]:
+    """Command line of nvdisasm, likewise."""
+    return _tool(toolchain.nvdisasm)

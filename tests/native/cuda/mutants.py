@@ -1,0 +1,140 @@
+"""Faults planted in the kernels, to see that the tests find them: each a change of text that is there once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from native.cuda.emulation import DEVICE_SOURCES
+from native.cuda.launch import FOLDER
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    kernels: str  # whose cases find it: the start of their names
+    found: str  # what the emulator says of it, a regular expression
+
+    def write(self, folder: Path) -> None:
+        """The kernels with the fault."""
+        folder.mkdir(parents=True)
+        for name in DEVICE_SOURCES:
+            source = (FOLDER / name).read_text()
+            if name == self.file:
+                assert source.count(self.old) == 1, f"{self.name}: {source.count(self.old)} places in {name}"
+                source = source.replace(self.old, self.new)
+            (folder / name).write_text(source)
+
+
+GATHER, HALO, POINTWISE, PLAIN = "cct_gather", "cct_halo", "cct_pointwise", "cct_plain"
+RACE = "race in shared memory|read of undefined shared memory"
+FLIGHT = "shared access while a copy is in flight"
+STUCK = f"barrier that a thread never reaches|threads wait|{RACE}"
+WRONG = "outputs are wrong"
+BOUNDS = f"global access out of bounds|not aligned|which is for the other|written twice|{WRONG}"  # by what lies there
+CONFLICTS = ""  # nothing: it shows in the counters
+
+
+def planted(file: str, kernels: str, *faults: tuple[str, str, str, str]) -> list[Mutant]:
+    """Faults of a file: name, what is found, old text, new text."""
+    return [Mutant(name, file, old, new, kernels, found) for name, found, old, new in faults]
+
+
+MUTANTS = [
+    *planted(
+        "gather.h",
+        GATHER,
+        ("gather-no-barrier", RACE, "    barrier();  // the slab is here", "    // the slab is here"),
+        ("gather-waits-for-less", FLIGHT, "wait_copies<tile.stages - 2>", "wait_copies<tile.stages - 1>"),
+        ("gather-uses-half-a-table", RACE, "  barrier();\n\n  // The next slab", "\n  // The next slab"),
+        ("gather-no-padding", BOUNDS, "inside[i] >> step.y & 1", "inside[i] != 0"),
+        ("gather-commits-only-loads", FLIGHT, "    }\n    commit_copies();", "    commit_copies(); }"),
+        ("gather-some-at-barrier", STUCK, "    barrier();  // the slab", "    if (inside[0]) barrier();  // the slab"),
+        ("gather-beyond-the-last", BOUNDS, "return pixel < pixel_count ?", "return pixel >= 0 ?"),
+        ("gather-rows-for-columns", BOUNDS, "tap.x * arguments.width + tap.y,", "tap.y * arguments.width + tap.x,"),
+        ("gather-one-stride", WRONG, "out_width * arguments.stride[1]", "out_width * arguments.stride[0]"),
+    ),
+    *planted(
+        "slab_products.h",
+        GATHER,
+        ("weights-elsewhere", WRONG, "+ lane / 16 * 8, lane / 8 % 2)", "+ lane / 8 % 2 * 8, lane / 16)"),
+        ("parts-overlap", BOUNDS, "* (block_z() + 1) / grid_z()", "* (block_z() + 1) / grid_z() + 1"),
+        ("no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) * 16", "step * 16"),
+    ),
+    *planted(
+        "ending.h",
+        GATHER,
+        ("sums-too-early", RACE, "    barrier();  // the pipeline's memory", "    // the pipeline's memory"),
+        ("sums-read-too-early", RACE, "    barrier();\n    if (ending.partials)", "    if (ending.partials)"),
+    ),
+    *planted(
+        "ending.h",
+        HALO,
+        ("residual-of-the-other-half", WRONG, "pairs[i / 2] >> i % 2 * 16", "pairs[i / 2] >> (1 - i % 2) * 16"),
+    ),
+    *planted(
+        "halo.h",
+        HALO,
+        ("halo-no-barrier", RACE, "    barrier();  // slab s is transposed", "    // slab s is transposed"),
+        ("halo-waits-for-less", FLIGHT, "wait_copies<tile.stages - 2>", "wait_copies<tile.stages - 1>"),
+        ("halo-leaves-copies", FLIGHT, "  wait_copies<0>();\n", ""),
+        ("halo-same-buffer", RACE, "transposing.store(other, half)", "transposing.store(transposed, half)"),
+        ("halo-steps-in-order", WRONG, "row + (j % 2 * 2 + j / 2) * 4", "row + j * 4"),
+        ("halo-reads-outside", BOUNDS, "inside[i] && channel >= 0", "channel >= 0"),
+        ("halo-padding-is-a-channel", BOUNDS, "inside[i] && channel >= 0", "inside[i]"),
+        ("halo-weights-beyond-the-last", BOUNDS, "!first && slab <= part.count", "!first"),
+    ),
+    *planted(
+        "pointwise.h",
+        POINTWISE,
+        ("pointwise-no-barrier", RACE, "    barrier();  // the slab is here", "    // the slab is here"),
+        ("pointwise-waits-for-less", FLIGHT, "wait_copies<tile.stages - 2>", "wait_copies<tile.stages - 1>"),
+        ("pointwise-loads-too-early", f"{RACE}|{FLIGHT}", "load(stage_before);", "load(stage);"),
+        ("pointwise-uses-half-a-table", RACE, "  barrier();\n\n  // The next slab", "\n  // The next slab"),
+        ("pointwise-commits-only-loads", FLIGHT, "    }\n    commit_copies();", "    commit_copies(); }"),
+        (
+            "pointwise-one-slab-too-few",
+            FLIGHT,
+            "tile.table_bytes(tile.stages - 1)",
+            "tile.table_bytes(tile.stages - 2)",
+        ),
+        ("pointwise-padding-is-a-channel", BOUNDS, "channel < 0 ? kNoChannel : channel *", "channel *"),
+        ("pointwise-copies-beyond-the-last", BOUNDS, "arguments.plane ? pixel : 0", "arguments.plane ? pixel : pixel"),
+        ("pointwise-beyond-the-last", BOUNDS, "return pixel < arguments.images * plane ?", "return pixel >= 0 ?"),
+        ("pointwise-the-first-image", WRONG, "image * arguments.channels * arguments.plane", "0"),
+        (
+            "pointwise-channels-of-other-steps",
+            WRONG,
+            "step.x * kChunk + of_slab % kChunk",
+            "step.x * kChunk + i % kChunk",
+        ),
+        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk", "(1 - lane / 16) * kChunk"),
+        ("pointwise-other-pixels", WRONG, "lane / 8 % 2)", "1 - lane / 8 % 2)"),
+        ("pointwise-no-bank-swizzle", CONFLICTS, "(eight ^ channel % kChunk) * 16", "eight * 16"),
+    ),
+    *planted(
+        "slab_products.h",
+        POINTWISE,
+        ("pointwise-not-transposed", WRONG, "== Way::kPointwise", "!= Way::kPointwise"),
+    ),
+    *planted(
+        "to_chunks.h",
+        GATHER,
+        ("chunks-of-the-first-image", WRONG, "(image * arguments.channels + channel)", "channel"),
+    ),
+    *planted(
+        "finish.h",
+        GATHER,
+        ("finish-forgets-a-part", WRONG, "part < arguments.parts", "part < arguments.parts - 1"),
+    ),
+    *planted(
+        "plain.h",
+        PLAIN,
+        ("plain-reads-outside", BOUNDS, "z < 0 || z >= arguments.width", "z >= arguments.width"),
+    ),
+]

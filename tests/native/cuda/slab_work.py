@@ -1,0 +1,41 @@
+"""What a slab takes, by the sizes of its tile: the compiler's loops are held against it, budgets start from it."""
+
+from __future__ import annotations
+
+from native.cuda.launch import SLAB_STEPS, THREADS, Tile
+
+BLOCKS = 2  # that the registers of a multiprocessor hold, for each kernel with tensor cores: CCT_KERNEL's last argument
+
+
+def products(tile: Tile) -> int:
+    """Mma instructions of a warp: 16 pixels x 8 output channels x 2 steps each."""
+    return tile.warp_pixels // 16 * (tile.warp_channels // 8) * 2
+
+
+def pixel_loads(tile: Tile) -> int:
+    """Ldmatrix instructions of a warp that bring pixels to its products, four matrices each."""
+    return tile.warp_pixels // 16 * 2
+
+
+def weight_loads(tile: Tile) -> int:
+    """The same of weights."""
+    return tile.warp_channels // 16 * 2
+
+
+def pixel_pieces(tile: Tile) -> int:
+    """16-byte pieces of the input that the block copies: 8 pixels of a channel, or (gather) 8 channels of a pixel."""
+    return (tile.rows + 2) * (tile.columns + 16) if tile.halo else tile.pixels * SLAB_STEPS
+
+
+def weight_pieces(tile: Tile) -> int:
+    """16-byte pieces of the weights that the block copies: 8 channels of a step each."""
+    return tile.out_channels * SLAB_STEPS
+
+
+def copies(tile: Tile) -> int:
+    """cp.async instructions of a thread: those of pixels take 16 bytes or, in kernels for multiples of 4 pixels, 8."""
+    of_piece = 8 // (tile.copy_pixels or 8)
+    pixels = pixel_pieces(tile)
+    if tile.halo:
+        pixels = -(-pixels // THREADS) * THREADS  # all threads copy as much
+    return pixels * of_piece // THREADS + -(-weight_pieces(tile) // THREADS)

@@ -1,0 +1,32 @@
+"""Each planted fault is found by the emulator. Those in device.h, which it replaces, are in test_ptx_mutants.py."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from native.cuda.device_cases import SPECS, Spec
+from native.cuda.emulation import Emulator, Fault, conflicts
+from native.cuda.mutants import CONFLICTS, MUTANTS, Mutant
+
+
+def complaint(emulator: Emulator, specs: list[Spec]) -> str:
+    """The first one of these cases."""
+    for spec in specs:
+        try:
+            emulator.run(spec.build())
+        except (Fault, AssertionError) as found:
+            return str(found)
+    return ""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_planted_faults_are_found(mutant: Mutant, tmp_path):
+    mutant.write(tmp_path / "kernels")
+    emulator = Emulator(mutant.name, tmp_path / "kernels", "-O0")
+    specs = [spec for spec in SPECS if spec.kernel.startswith(mutant.kernels)]
+    if mutant.found == CONFLICTS:
+        counters = emulator.run(specs[0].build())[specs[0].kernel]
+        assert conflicts([counters])["matrices"] >= 4  # all 8 rows in one or two of eight places
+    else:
+        assert re.search(mutant.found, complaint(emulator, specs))
