@@ -16,7 +16,7 @@ from cct.passes.plan_masks import Plan, plan_masks
 from cct.passes.prunable import prunable
 from cct.plan_state import is_plain, read_plan, write_plan
 from cct.recipe import Recipe
-from cct.sparse_training import SparseTraining, check_choices
+from cct.sparse_training import SparseTraining, check_choices, make_ordinary
 from cct.text import printable
 
 _RAMP_STAGES = 64  # times that the ramp takes blocks away
@@ -76,6 +76,8 @@ class ClickTrain:
     """
 
     def __init__(self, module: nn.Module, recipe: Recipe, total_steps: int) -> None:
+        for part in module.modules():  # what an earlier ClickTrain, not finished, has left
+            make_ordinary(part)
         self.recipe = recipe
         self.plan: Plan | None = None
         self._convolutions = {n: m for n, m in module.named_modules() if isinstance(m, nn.modules.conv._ConvNd)}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cct.errors import LibraryError
-from cct.library import library_path
+from cct.library import load_library
 from cct.patterns import Packed
 
 _FLOAT32 = 1  # ONNX's number
@@ -52,7 +52,7 @@ class _Threads(ctypes.Structure):
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(library_path())
+    library = load_library()
     pointer, error = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_size_t]
     for name, arguments in {
         "cct_pattern_conv_create_for_training": [ctypes.POINTER(_Packed), ctypes.c_char_p, *error],

@@ -50,7 +50,8 @@ class SparseConvolution:
 
     def __init__(self, mask: Tensor, stride: Pair, padding: Pair, dilation: Pair, group: int) -> None:
         self.stride, self.padding, self.dilation, self.group = stride, padding, dilation, group
-        kept = (mask != 0).cpu().numpy()
+        self._mask = mask.detach().cpu() != 0
+        kept = self._mask.numpy()
         places = np.where(kept, np.arange(1, kept.size + 1, dtype=np.float64).reshape(kept.shape), 0)
         self.density = float(kept.mean())
         self._geometry = {"strides": stride, "pads": padding * 2, "dilations": dilation}
@@ -62,6 +63,10 @@ class SparseConvolution:
         self._backward = _Structure(phases, group)
         self._native_inputs: dict[Pair, NativeConvolution] = {}  # by the padding at the end
         self._lock = threading.Lock()  # setting weights and running are one
+
+    def masked(self, weight: Tensor) -> Tensor:
+        """The weight that counts, differentiable."""
+        return weight * self._mask
 
     def output(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Y of the masked weight."""

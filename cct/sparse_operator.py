@@ -126,6 +126,7 @@ def _(dy: Tensor, x: Tensor, weight: Tensor, number: int) -> Tensor:
 
 def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[object, ...], output: Tensor) -> None:
     x, weight, _, ctx.number = inputs  # type: ignore[attr-defined]
+    ctx.chosen = _known[ctx.number]  # type: ignore[attr-defined]  # lives as long as a backward pass may come
     ctx.save_for_backward(x, weight)  # type: ignore[arg-type]
 
 
@@ -142,3 +143,39 @@ def _backward(ctx: torch.autograd.function.FunctionCtx, dy: Tensor) -> tuple[Ten
 
 
 sparse_conv2d.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _setup_context_of_gradient(
+    ctx: torch.autograd.function.FunctionCtx, inputs: tuple[object, ...], output: Tensor
+) -> None:
+    *tensors, number = inputs
+    ctx.chosen = _known[number]  # type: ignore[attr-defined,index]
+    ctx.save_for_backward(*tensors)  # type: ignore[arg-type]
+
+
+# Derivatives of the gradients: torch's own products, which it can differentiate again. DX and DW are linear in dY, and
+# in the weight and X; where kept weights alone were computed with, the others don't count.
+
+
+def _backward_of_input(ctx: torch.autograd.function.FunctionCtx, ddx: Tensor) -> tuple[Tensor | None, ...]:
+    dy, x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
+    chosen: Chosen = ctx.chosen  # type: ignore[attr-defined]
+    of_dy, _, of_weight, _ = ctx.needs_input_grad  # type: ignore[attr-defined]
+    c, sparse = chosen.convolution, chosen.choice(x.shape).input_gradient
+    ddy = output(c, False, ddx, c.masked(weight) if sparse else weight, None) if of_dy else None
+    dw = _dense_gradient(c, dy, ddx, weight, of_x=False) if of_weight else None
+    return ddy, None, c.masked(dw) if sparse and dw is not None else dw, None
+
+
+def _backward_of_weight(ctx: torch.autograd.function.FunctionCtx, ddw: Tensor) -> tuple[Tensor | None, ...]:
+    dy, x, _ = ctx.saved_tensors  # type: ignore[attr-defined]
+    chosen: Chosen = ctx.chosen  # type: ignore[attr-defined]
+    of_dy, of_x, _, _ = ctx.needs_input_grad  # type: ignore[attr-defined]
+    c = chosen.convolution
+    ddw = c.masked(ddw) if chosen.choice(x.shape).weight_gradient else ddw
+    ddy = output(c, False, x, ddw, None) if of_dy else None
+    return ddy, _dense_gradient(c, dy, x, ddw, of_x=True) if of_x else None, None, None
+
+
+sparse_conv2d_input.register_autograd(_backward_of_input, setup_context=_setup_context_of_gradient)
+sparse_conv2d_weight.register_autograd(_backward_of_weight, setup_context=_setup_context_of_gradient)

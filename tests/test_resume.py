@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -89,7 +90,8 @@ def test_a_run_that_is_stopped_again_and_again_ends_in_the_same_bytes(whole: Pat
     process = start(tmp_path, "--resume")  # killed while it writes the model
     wait(process, lambda: bool(list(work.glob(".packed.onnx.*")) or list(work.glob("packed.onnx"))))
     process.kill()
-    assert "continuing after epoch 1/2" in process.communicate()[1]
+    # An epoch after the cut may take less time than the start of the process that was refused.
+    assert re.search("continuing after epoch [12]/2", process.communicate()[1])
     assert names(tmp_path) == [FOLDER]
 
     process = start(tmp_path, "--resume", command=(sys.executable, "-c", KILLED_WHILE_PLACING))

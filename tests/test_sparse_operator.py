@@ -132,6 +132,29 @@ def test_torch_finds_the_operators_in_order(stride: int, bias: bool) -> None:
         torch.library.opcheck(operator, (dy, x.detach(), weight.detach(), number))
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize("choice", [SPARSE, Choice(True, False, True), Choice(False, True, False)])
+def test_gradients_of_gradients_are_those_of_the_masked_weight(stride: int, group: int, choice: Choice) -> None:
+    case = Case(block_mask((4, 1), 8, 3, (3, 3), 0.5, 0), (8, 9), 2, (stride, stride), (1, 1), (1, 1), group, True, 0)
+    chosen = Chosen(case.convolution(), {case.size: choice})
+    number, found = register(chosen), []
+    for sparse in (True, False):
+        x, weight, bias = case.tensors()
+        if sparse:
+            y = sparse_conv2d(x, weight, bias, number)
+        else:
+            y = F.conv2d(x, weight * case.mask, bias, *case.geometry())
+        dx, dw = torch.autograd.grad(y.pow(3).sum(), (x, weight), create_graph=True)
+        ((dx**2).sum() + ((dw * case.mask) ** 2).sum()).backward()
+        seconds = [tensor.grad for tensor in (x, weight, bias) if tensor is not None and tensor.grad is not None]
+        seconds[1] = seconds[1] * case.mask
+        found.append((dx.detach(), dw.detach() * case.mask, *seconds))
+    assert len(found[0]) == 5
+    for got, wanted in zip(*found, strict=True):
+        assert torch.allclose(got, wanted, rtol=1e-3, atol=float(1e-5 * wanted.abs().max()))
+
+
 def test_tensors_may_lie_in_memory_as_they_like() -> None:
     case = Case(block_mask((4, 1), 8, 6, (3, 3), 0.5, 0), (8, 9), 2, (1, 1), (1, 1), (1, 1), 1, False, 0)
     chosen = Chosen(case.convolution(), {case.size: SPARSE})

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from cct import sparse_training
 from cct.clicktrain import ClickTrain
 from cct.data import load_data
-from cct.errors import CctError, StateError
+from cct.errors import CctError, LibraryError, OperatorError, StateError
 from cct.library import isa, supported
 from cct.recipe import Recipe
 from cct.sparse_operator import DENSE, SPARSE, Choice
@@ -54,7 +56,8 @@ class Net(nn.Module):
         x = F.relu(self.plain(F.relu(self.stem(x))))
         x = F.relu(self.grouped(F.relu(self.bn(self.strided(x)))))
         x = F.relu(self.same(F.relu(self.own(F.relu(self.point(x))))))
-        return torch.as_tensor(self.linear(x.mean((2, 3))))
+        y: Tensor = self.linear(x.mean((2, 3)))
+        return y
 
 
 SWITCHED = ["plain", "strided", "grouped", "point"]
@@ -122,22 +125,33 @@ def test_the_rule_looks_at_density() -> None:
         pruner.finish()
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script")  # torch does, for forward_ad
 def test_what_is_no_training_step_is_computed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*arguments: object) -> Choice:
         raise AssertionError("asked for")
 
     monkeypatch.setattr(sparse_training, "_measure", fails)
-    module = net()
-    ClickTrain(module, AT_ONCE, 8)
+    module = net().eval()
+    pruner = ClickTrain(module, AT_ONCE, 8)
     ordinary, x = copy.deepcopy(module), torch.randn(2, 3, 8, 8)
     with torch.no_grad():
         assert torch.equal(module(x), ordinary(x))
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(module(x), ordinary(x))
+    weights = dict(module.named_parameters())
+    wanted = torch.func.grad(lambda w: torch.func.functional_call(ordinary, w, x).sum())(weights)
+    found = torch.func.grad(lambda w: torch.func.functional_call(module, w, x).sum())(weights)
+    assert all(torch.equal(wanted[name], found[name]) for name in weights)
+    others = {name: torch.randn_like(weight) for name, weight in weights.items()}
+    got, expected = (torch.func.functional_call(m, others, (x,)) for m in (module, ordinary))
+    assert torch.equal(got, expected)
+    with forward_ad.dual_level():
+        forward_ad.unpack_dual(module(forward_ad.make_dual(x, x)))
     with pytest.raises(AssertionError, match="asked for"):
         module(x)
     module.double(), ordinary.double()
     assert torch.equal(module(x.double()), ordinary(x.double()))
+    pruner.finish()
 
 
 def test_the_module_stays_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +185,138 @@ def test_the_module_stays_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None
     assert vars(module.plain).keys() == vars(net().plain).keys()
     pruner.step()
     assert switched(module) == []
+
+
+def test_torch_fx_takes_a_switched_convolution_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_are(SPARSE, monkeypatch)
+    module, x = net().eval(), torch.randn(2, 3, 8, 8)
+    module.same, module.own = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(16, 8, 3, padding=1)
+    pruner = ClickTrain(module, AT_ONCE, 8)
+    traced = torch.fx.symbolic_trace(module)
+    assert sum(node.op == "call_module" for node in traced.graph.nodes) == 9
+    assert torch.equal(traced(x), module(x))
+    pruner.finish()
+
+
+def test_gradients_of_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_are(SPARSE, monkeypatch)
+    module = net().eval()
+    pruner = ClickTrain(module, AT_ONCE, 8)
+    found = []
+    for part in (module, copy.deepcopy(module)):
+        x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        (dx,) = torch.autograd.grad(part(x).square().sum(), x, create_graph=True)
+        dx.square().sum().backward()
+        found.append([x.grad, *(weight.grad for weight in part.parameters())])
+    assert switched(module) == SWITCHED
+    masks = dict(zip(pruner._weights, pruner._masks, strict=True))
+    names = ["x", *(name.removesuffix(".weight") for name, _ in module.named_parameters())]
+    for name, got, wanted in zip(names, *found, strict=True):
+        if wanted is None:
+            assert got is None
+            continue
+        assert got is not None, name
+        mask = masks.get(name, torch.ones(()))
+        assert torch.allclose(got * mask, wanted * mask, rtol=1e-3, atol=1e-5), name
+
+
+def test_a_pruner_that_is_gone_leaves_ordinary_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its masks would leave out most of the weights that are loaded next."""
+    all_are(SPARSE, monkeypatch)
+    module = net().eval()
+    pruner = ClickTrain(module, AT_ONCE, 8)
+    step(module, pruner)
+    y = module(torch.randn(2, 3, 8, 8))
+    del pruner
+    gc.collect()
+    y.sum().backward()
+    torch.manual_seed(1)
+    other = Net().eval()
+    module.load_state_dict(other.state_dict())
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(module(x), other(x))
+    assert switched(module) == []
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_a_second_pruner_begins_with_ordinary_convolutions(forget: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_are(SPARSE, monkeypatch)
+    module = net()
+    first = [ClickTrain(module, AT_ONCE, 8)]
+    step(module, first[0])
+    if forget:
+        first.clear()
+        gc.collect()
+    second = ClickTrain(module, Recipe(compression=8, cut_at=0, sparse_training="measured"), 8)
+    assert second.compression == pytest.approx(8, rel=0.01)
+    assert switched(module) == SWITCHED
+    for pruner in first:
+        pruner.finish()
+        assert pruner.state_dict()["sparse"] == {}
+    assert switched(module) == SWITCHED  # the second one's by now
+    step(module, second)
+    second.finish()
+    assert switched(module) == []
+
+    third = ClickTrain(module, AT_ONCE, 8)
+    ClickTrain(module, Recipe(compression=1), 8)
+    assert switched(module) == []
+    third.finish()
+
+
+def test_a_copied_pruner_goes_on_with_its_copied_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_are(SPARSE, monkeypatch)
+    module = net()
+    pruner = ClickTrain(module, AT_ONCE, 8)
+    step(module, pruner)
+    other, copied = copy.deepcopy((module, pruner))
+    assert copied.state_dict()["sparse"] == {}
+    copied.load_state_dict(pruner.state_dict())
+    assert copied.state_dict()["sparse"] == pruner.state_dict()["sparse"]
+    other, copied = copy.deepcopy((module, pruner))
+    step(other, copied)
+    copied.finish()
+    assert switched(other) == []
+    assert switched(module) == SWITCHED
+    pruner.finish()
+
+
+@pytest.mark.parametrize("how", ["rule", "measured"])
+@pytest.mark.parametrize(("content", "message"), [(None, "is missing"), (b"x", "does not load")])
+def test_a_library_that_is_missing_or_broken_is_an_error(
+    content: bytes | None, message: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cct.library.files", lambda package: tmp_path)
+    if content is not None:
+        (tmp_path / "libcct_ops.so").write_bytes(content)
+    with pytest.raises(LibraryError, match=message):
+        ClickTrain(net(), Recipe(compression=4, cut_at=0, sparse_training=how), 8)
+    ClickTrain(net(), Recipe(compression=4, cut_at=0, sparse_training="off"), 8).finish()
+
+
+@pytest.mark.parametrize("how", ["rule", "measured"])
+def test_without_a_training_step_no_structure_is_built(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object) -> None:
+        raise AssertionError("built")
+
+    monkeypatch.setattr(sparse_training, "SparseConvolution", fails)
+    module = net()
+    pruner = ClickTrain(module, Recipe(compression=4, cut_at=0, sparse_training=how), 8)
+    with torch.no_grad():
+        module(torch.randn(2, 3, 8, 8))
+    pruner.finish()
+
+
+def test_more_patterns_than_a_pool_holds_leave_a_convolution_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*arguments: object) -> None:
+        raise OperatorError("too many")
+
+    monkeypatch.setattr(sparse_training, "SparseConvolution", refuses)
+    module = net()
+    pruner = ClickTrain(module, AT_ONCE, 8)
+    step(module, pruner)
+    assert switched(module) == []
+    pruner.finish()
 
 
 def test_what_was_measured_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
