@@ -145,7 +145,7 @@ class Steps:
         if self.pruner is not None:
             loss = loss + self.pruner.penalty()
         done()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # of torch
         done()
         self.optimizer.step()
         done()

@@ -119,7 +119,8 @@ def compress(
         history = fine_tune(loaded.module, images, followed, pruner, teacher, state=state)
         loaded.module.cpu()
         if not processes.is_main():
-            return processes.hear()  # type: ignore[no-any-return]
+            told: Report = processes.hear()
+            return told
 
         made, dense = Outputs.beside(folder / "packed.onnx"), folder / "dense.onnx"
         metadata = file_metadata(

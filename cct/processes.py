@@ -62,7 +62,8 @@ def together(device: torch.device) -> Iterator[None]:
 def from_main(make: Callable[[], _Made]) -> _Made:
     """Let the main process make something while the others wait, and give it to all; an error there ends them all."""
     if not is_main():
-        return hear()  # type: ignore[no-any-return]
+        heard: _Made = hear()
+        return heard
     try:
         made = make()
     except Exception:
@@ -108,7 +109,7 @@ def speaks() -> bool:
 @cache
 def _first() -> bool:
     """Ask the launcher's store, which is there before the processes have met and after one has gone."""
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public, but not in torch's __all__
 
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import torch
@@ -124,16 +124,16 @@ def _(dy: Tensor, x: Tensor, weight: Tensor, number: int) -> Tensor:
     return weight.new_empty(weight.shape)
 
 
-def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[object, ...], output: Tensor) -> None:
-    x, weight, _, ctx.number = inputs  # type: ignore[attr-defined]
-    ctx.chosen = _known[ctx.number]  # type: ignore[attr-defined]  # lives as long as a backward pass may come
-    ctx.save_for_backward(x, weight)  # type: ignore[arg-type]
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, weight, _, ctx.number = inputs
+    ctx.chosen = _known[ctx.number]  # lives as long as a backward pass may come
+    ctx.save_for_backward(x, weight)
 
 
-def _backward(ctx: torch.autograd.function.FunctionCtx, dy: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
-    of_x, of_weight, of_bias, _ = ctx.needs_input_grad  # type: ignore[attr-defined]
-    number = ctx.number  # type: ignore[attr-defined]
+def _backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight = ctx.saved_tensors
+    of_x, of_weight, of_bias, _ = ctx.needs_input_grad
+    number = ctx.number
     return (
         sparse_conv2d_input(dy, x, weight, number) if of_x else None,
         sparse_conv2d_weight(dy, x, weight, number) if of_weight else None,
@@ -145,32 +145,30 @@ def _backward(ctx: torch.autograd.function.FunctionCtx, dy: Tensor) -> tuple[Ten
 sparse_conv2d.register_autograd(_backward, setup_context=_setup_context)
 
 
-def _setup_context_of_gradient(
-    ctx: torch.autograd.function.FunctionCtx, inputs: tuple[object, ...], output: Tensor
-) -> None:
+def _setup_context_of_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     *tensors, number = inputs
-    ctx.chosen = _known[number]  # type: ignore[attr-defined,index]
-    ctx.save_for_backward(*tensors)  # type: ignore[arg-type]
+    ctx.chosen = _known[number]
+    ctx.save_for_backward(*tensors)
 
 
 # Derivatives of the gradients: torch's own products, which it can differentiate again. DX and DW are linear in dY, and
 # in the weight and X; where kept weights alone were computed with, the others don't count.
 
 
-def _backward_of_input(ctx: torch.autograd.function.FunctionCtx, ddx: Tensor) -> tuple[Tensor | None, ...]:
-    dy, x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
-    chosen: Chosen = ctx.chosen  # type: ignore[attr-defined]
-    of_dy, _, of_weight, _ = ctx.needs_input_grad  # type: ignore[attr-defined]
+def _backward_of_input(ctx: Any, ddx: Tensor) -> tuple[Tensor | None, ...]:
+    dy, x, weight = ctx.saved_tensors
+    chosen: Chosen = ctx.chosen
+    of_dy, _, of_weight, _ = ctx.needs_input_grad
     c, sparse = chosen.convolution, chosen.choice(x.shape).input_gradient
     ddy = output(c, False, ddx, c.masked(weight) if sparse else weight, None) if of_dy else None
     dw = _dense_gradient(c, dy, ddx, weight, of_x=False) if of_weight else None
     return ddy, None, c.masked(dw) if sparse and dw is not None else dw, None
 
 
-def _backward_of_weight(ctx: torch.autograd.function.FunctionCtx, ddw: Tensor) -> tuple[Tensor | None, ...]:
-    dy, x, _ = ctx.saved_tensors  # type: ignore[attr-defined]
-    chosen: Chosen = ctx.chosen  # type: ignore[attr-defined]
-    of_dy, of_x, _, _ = ctx.needs_input_grad  # type: ignore[attr-defined]
+def _backward_of_weight(ctx: Any, ddw: Tensor) -> tuple[Tensor | None, ...]:
+    dy, x, _ = ctx.saved_tensors
+    chosen: Chosen = ctx.chosen
+    of_dy, of_x, _, _ = ctx.needs_input_grad
     c = chosen.convolution
     ddw = c.masked(ddw) if chosen.choice(x.shape).weight_gradient else ddw
     ddy = output(c, False, x, ddw, None) if of_dy else None

@@ -102,7 +102,7 @@ def make_ordinary(module: nn.Module) -> None:
     """Make a switched convolution an ordinary one; leave every other module alone."""
     module.__dict__.pop(_ATTRIBUTE, None)
     if type(module) is SparseConv2d:
-        module.__class__ = nn.Conv2d  # type: ignore[assignment]
+        module.__class__ = nn.Conv2d  # type: ignore[assignment]  # it was a subclass that adds no state
 
 
 def check_choices(state: Any, how: str) -> None:
@@ -185,6 +185,7 @@ class SparseConv2d(nn.Conv2d):
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Copies and pickles are of an ordinary convolution."""
         state = {name: value for name, value in self.__dict__.items() if name != _ATTRIBUTE}
+        # what object.__reduce_ex__ itself gives; copyreg.__newobj__ would insist on this object's own class
         return copyreg._reconstructor, (nn.Conv2d, object, None), state  # type: ignore[attr-defined]
 
 
