@@ -16,9 +16,10 @@ from pathlib import Path
 
 import click
 import torch
+from subset import subset
 
 from cct.clicktrain import ClickTrain
-from cct.data import Data, MemoryImages, Split, load_data
+from cct.data import Data, load_data
 from cct.models import MODELS
 from cct.recipe import Recipe
 from cct.train import evaluate, fine_tune, total_steps
@@ -26,16 +27,6 @@ from cct.train import evaluate, fine_tune, total_steps
 BLOCKS = ("dense", "64x8", "4x1", "32x8", "16x8", "64x4", "1x1")
 IMAGES = 10_000
 RESULTS = Path(__file__).parent / "results" / "blocks.jsonl"
-
-
-def subset(data: Data) -> Data:
-    """The same random images of the training split in every run, and all of `val`, decoded once."""
-    chosen = torch.randperm(len(data.train.labels), generator=torch.Generator().manual_seed(0))[:IMAGES]
-    return replace(data, train=_in_memory(data.train, chosen), val=_in_memory(data.val, torch.arange(len(data.val))))
-
-
-def _in_memory(split: Split, chosen: torch.Tensor) -> Split:
-    return replace(split, images=MemoryImages(split.images.load(chosen)), labels=split.labels[chosen])
 
 
 def run(start: Path, data: Data, block: str, recipe: Recipe) -> dict[str, object]:
@@ -82,7 +73,7 @@ def main(
     for block in blocks or BLOCKS:
         if any(line["block"] == block for line in done):
             continue
-        images = images or subset(load_data(data))
+        images = images or subset(load_data(data), IMAGES)
         done.append(run(start, images, block, recipe) | {"recipe": recipe.to_toml()})
         with results.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")

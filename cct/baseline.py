@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import torch
 
+from cct.checkpoint import LoadedModel
 from cct.data import Data
 from cct.errors import DataError, UnsupportedModel
+from cct.source import ModelSource
 from cct.text import first_line, some
 from cct.train import evaluate
 
@@ -62,6 +64,23 @@ def check_chance(accuracy: float, images: Data) -> None:
             f"the model gets {accuracy:.1f} % of {images.name} right, near chance ({100 * chance:.1f} %): "
             "check the order of the classes, the normalization (mean, std) and the image size"
         )
+
+
+def check_teacher(source: ModelSource, teacher: LoadedModel, images: Data) -> None:
+    """Make sure that a network to distil from knows the images, as the network that learns gets them.
+
+    Raises:
+        DataError: it takes others, has other classes, or is no better than chance.
+        UnsupportedModel: it answers something else than logits.
+    """
+    for name in ("mean", "std"):
+        own, given = getattr(teacher, name), tuple(getattr(images, name))
+        if own is not None and not torch.allclose(torch.tensor(own), torch.tensor(given), atol=1e-4):
+            raise DataError(f"--teacher {source.path}: its {name} is {own}, the model's {given}: they must agree")
+    try:
+        baseline_accuracy(teacher.module, images, teacher.classes)
+    except DataError as error:
+        raise DataError(f"--teacher {source.path}: {error}") from error
 
 
 def check_training(module: torch.nn.Module, images: Data) -> None:

@@ -232,6 +232,8 @@ def _compression(recipe: Recipe, trial: Trial, names: Collection[str]) -> float:
     if len(others) == len(trial.layers):
         return recipe.compression
     compression = round(sum(layer.weights for layer in others) / max(sum(layer.kept for layer in others), 1), 4)
+    if recipe.entries == 1:
+        return compression
     if recipe.compression >= PATTERN_COMPRESSION:
         return max(compression, PATTERN_COMPRESSION)
     return min(compression, PATTERN_COMPRESSION - 1e-4)

@@ -278,7 +278,7 @@ class ClickTrain:
         """Take over what is decided once."""
         self.plan, self._patterns = plan, patterns
         self._share = self._total / self.recipe.compression / plan.size(patterns)
-        every = {name: pattern.new_ones(pattern.shape[:2], dtype=torch.bool) for name, pattern in patterns.items()}
+        every = {name: pattern.new_ones((1, 1, 1), dtype=torch.bool) for name, pattern in patterns.items()}
         self._whole = self._masks_of(plan, every)  # by patterns alone, for the lasso
 
     def _importance(self) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from cct import processes, validate
-from cct.baseline import baseline_accuracy, check_gradients, check_training
+from cct.baseline import baseline_accuracy, check_gradients, check_teacher, check_training
 from cct.bench import machine
 from cct.checkpoint import load_model, save_checkpoint
 from cct.choice import Choice, read_choice, write_choice
@@ -20,6 +20,7 @@ from cct.choose_layers import check_keep_faster, choose_layers
 from cct.clicktrain import ClickTrain
 from cct.data import load_data
 from cct.device import find_device
+from cct.errors import RecipeError
 from cct.exporter import export
 from cct.file_metadata import file_metadata
 from cct.goals import Goal, failures
@@ -60,6 +61,7 @@ def compress(
     device: str = "cpu",
     resume: bool = False,
     keep_faster: bool = False,
+    teacher: ModelSource | None = None,
 ) -> Report:
     """Prune the model by patterns while it is fine-tuned, export it, check and measure the file, write all of it.
 
@@ -76,6 +78,7 @@ def compress(
         device: where to train: cpu, cuda, cuda:N or mps.
         resume: continue the run of the same output that was interrupted; from the beginning if there is none.
         keep_faster: leave dense what measures no faster packed, and say so in the recipe.
+        teacher: what a recipe that distils learns from; the model itself if there is none.
 
     Raises:
         CctError: the input can't be used; nothing is written. A goal that is not reached is no error: see
@@ -83,6 +86,8 @@ def compress(
     """
     if keep_faster:
         check_keep_faster(recipe)
+    if teacher is not None and recipe.distillation == 0:
+        raise RecipeError("--teacher has no say while distillation is 0: give --distillation 0.9, or leave it out")
     trained_on = find_device(device)
     outputs = None if dry_run else Outputs.beside(output)
     with ExitStack() as stack:
@@ -95,12 +100,17 @@ def compress(
         images = load_data(data, mean=mean, std=std, size=size, channels=loaded.channels)
         followed = _followed(recipe, dry_run)
         network = network_identity(model, loaded.arch, loaded.sha256)
+        taught_by = load_model(teacher) if teacher else None
+        if taught_by is not None:
+            network["teacher"] = f"{taught_by.sha256} {taught_by.arch}"
         run = run_identity(network, followed, images, trained_on, keep_faster)
         steps = total_steps(images, followed)
         interrupted = (folder / STATE).exists()
         state = processes.from_main(lambda: StateFile(folder / STATE, run))
         loaded.module.to(trained_on)
         baseline = processes.from_main(lambda: baseline_accuracy(loaded.module, images, loaded.classes))
+        if teacher and taught_by:
+            processes.from_main(lambda: check_teacher(teacher, taught_by, images))
         if followed.epochs:
             check_training(loaded.module, images)
             if processes.count() > 1:
@@ -112,11 +122,13 @@ def compress(
             recipe = choice.applied_to(recipe)
             followed = _followed(recipe, dry_run)
 
-        teacher = copy.deepcopy(loaded.module) if followed.distillation else None
+        learns_from = None
+        if followed.distillation:
+            learns_from = taught_by.module.to(trained_on) if taught_by else copy.deepcopy(loaded.module)
         pruner = ClickTrain(loaded.module, followed, steps) if recipe.compression > 1 else None
         if save_recipe and processes.is_main():
             write(save_recipe, recipe.to_toml().encode())
-        history = fine_tune(loaded.module, images, followed, pruner, teacher, state=state)
+        history = fine_tune(loaded.module, images, followed, pruner, learns_from, state=state)
         loaded.module.cpu()
         if not processes.is_main():
             told: Report = processes.hear()
@@ -140,7 +152,12 @@ def compress(
         errors = parity(made.onnx, few, loaded.module)
         check_parity(errors, recipe.weights, recipe.activations)
         report = Report(
-            source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
+            source={
+                "file": model.path.name,
+                "sha256": loaded.sha256,
+                "arch": model.arch or loaded.arch or "",
+                **({"teacher": taught_by.sha256} if taught_by else {}),
+            },
             data={"name": images.name, "train": len(images.train), "val": len(images.val)},
             recipe=asdict(recipe),
             accuracy={"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)},

@@ -25,7 +25,7 @@ def write_plan(plan: Plan, patterns: Mapping[str, Tensor], kept: Mapping[str, Te
     Args:
         plan: pool and blocks.
         patterns: 1 where a block keeps if it stays, (rows, columns, kh*kw) per layer.
-        kept: bool (rows, columns) per layer, True where the block stays.
+        kept: True where a block stays, bool (rows, columns, 1) per layer; or its positions, (rows, columns, kh*kw).
     """
     layers = {
         name: {
@@ -50,7 +50,7 @@ def read_plan(
         values: what `write_plan` returned; not trusted.
         weights: (O, C/group, kh, kw) per layer; the tensors of the answer are on their devices.
         groups: groups of each convolution.
-        recipe: gives the largest block.
+        recipe: gives the largest block and `entries`.
 
     Raises:
         StateError: a value is none that `write_plan` gives for these weights.
@@ -67,7 +67,9 @@ def read_plan(
         _require(type(layer["mean"]) is float and math.isfinite(layer["mean"]), f"the mean of {name} is no number")
         means[name] = layer["mean"]
         patterns[name] = _read_patterns(name, layer, weight, blocks[name], pool)
-        kept[name] = _tensor(name, layer, "kept", torch.bool, patterns[name].shape[:2]).to(weight.device)
+        rows, columns, positions = patterns[name].shape
+        units = rows, columns, positions if recipe.entries == 1 else 1
+        kept[name] = _tensor(name, layer, "kept", torch.bool, units).to(weight.device)
         _require(bool(kept[name].any()), f"{name} keeps nothing")
     patterned = frozenset(name for name, layer in layers.items() if layer["patterned"])
     return Plan(pool, blocks, patterned, means), patterns, kept

@@ -25,6 +25,7 @@ _CHOICES = {
     "importance": ("magnitude", "taylor"),
     "connectivity": ("uniform", "global", "normalized"),
     "easing": ("ramp", "lasso"),
+    "entries": (4, 1),
     "grouping": ("swap", "none"),
     "mixed_precision": ("no", "bf16"),
     "sparse_training": ("rule", "measured", "off"),
@@ -62,6 +63,8 @@ class Recipe:
         seed: of the order of images, crops, flips, and grouping.
         importance: "magnitude" (w^2) or "taylor" ((w * dL/dw)^2, which needs `importance_batches` steps).
         importance_batches: steps over which "taylor" is summed.
+        entries: of a pattern: 4, ClickTrain's; or 1, which frees kernels of patterns: each position of a block stays or
+            goes by itself, at any compression.
         pool: where the patterns come from: "greedy" (what keeps most importance), "frequent" (most often a kernel's
             best), or a list of patterns, each of 4 positions 0..8 (row-major).
         pool_size: patterns in a generated pool, 1..126; 126 is all that keep 4 of 9.
@@ -108,6 +111,7 @@ class Recipe:
     seed: int = 0
     importance: str = "magnitude"
     importance_batches: int = 1
+    entries: int = 4
     pool: str | tuple[Pattern, ...] = "greedy"
     pool_size: int = 126
     connectivity: str = "global"
@@ -138,7 +142,7 @@ class Recipe:
             object.__setattr__(self, field.name, value)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise RecipeError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+                raise RecipeError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(map(str, choices))}")
         _require(self.compression >= 1, "compression", self.compression, "1 or more")
         _require(len(self.block) == 2 and min(self.block) >= 1, "block", self.block, "two whole numbers from 1")
         for name in ("epochs", "seed", "learning_rate", "weight_decay", "lasso", "mixup"):
@@ -154,6 +158,7 @@ class Recipe:
         _require(1 <= self.pool_size <= 126, "pool_size", self.pool_size, "between 1 and 126")
         _require(self.cut_at >= self.choose_at, "cut_at", self.cut_at, f"choose_at ({self.choose_at}) or later")
         _require(self.lasso == 0 or self.easing == "lasso", "lasso", self.lasso, '0 unless easing is "lasso"')
+        _require(self.lasso == 0 or self.entries > 1, "lasso", self.lasso, "0 if entries is 1: it is for patterns")
         _require(all(v > 0 for v in self.std), "std", self.std, "above 0")
         sides = not self.size or (len(self.size) == 2 and min(self.size) >= 1 and max(self.size) <= LARGEST_SIDE)
         _require(sides, "size", self.size, f"height and width from 1 to {LARGEST_SIDE} pixels")

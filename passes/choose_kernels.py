@@ -17,14 +17,14 @@ def choose_kernels(
     the floors of all layers, each rounded to whole blocks, come to more than the budget: no layer dies.
 
     Args:
-        scores: importance that each block of a layer would keep, (rows, columns).
-        sizes: weights that it would keep, int64 (rows, columns).
+        scores: importance that each block of a layer would keep, (rows, columns, U); U is 1 for whole blocks.
+        sizes: weights that it would keep, int64, the same shape.
         budget: weights to keep in all layers together.
         uniform: whether every layer keeps the same share of its weights (ClickTrain); else one ranking over all layers.
         floor: share of the mean share that every layer keeps in any case, 0..1; one block at least.
 
     Returns:
-        bool (rows, columns) per layer, True where the block stays.
+        bool per layer, the same shape, True where the block stays.
     """
     share = budget / sum(int(size.sum()) for size in sizes.values())
     density = {name: score / sizes[name] for name, score in scores.items()}

@@ -53,20 +53,22 @@ class Plan:
     def connectivity(
         self, scores: Mapping[str, Tensor], patterns: Mapping[str, Tensor], budget: int, recipe: Recipe
     ) -> dict[str, Tensor]:
-        """Choose the blocks that stay: bool (rows, columns) per layer.
+        """Choose the blocks that stay: bool (rows, columns, 1) per layer, or (rows, columns, kh*kw) if `entries` is 1.
 
         Args:
             scores: importance now, (O, C/group, kh*kw) per layer.
             patterns: as `patterns` gives them.
             budget: weights to keep in all layers together.
-            recipe: gives `connectivity` and `floor`.
+            recipe: gives `entries`, `connectivity` and `floor`.
         """
         kept, sizes = {}, {}
         for name, blocks in self.blocks.items():
-            kept[name] = (blocks.gather(scores[name]) * patterns[name]).sum(2)
+            kept[name] = blocks.gather(scores[name]) * patterns[name]
+            sizes[name] = blocks.kernels()[:, :, None] * patterns[name].long()
+            if recipe.entries > 1:  # what shares a pattern stays or goes together
+                kept[name], sizes[name] = kept[name].sum(2, keepdim=True), sizes[name].sum(2, keepdim=True)
             if recipe.connectivity == "normalized":
                 kept[name] /= max(self.means[name], 1e-30)
-            sizes[name] = blocks.kernels() * patterns[name].sum(2).long()
         return choose_kernels(kept, sizes, budget, recipe.connectivity == "uniform", recipe.floor)
 
     def size(self, patterns: Mapping[str, Tensor]) -> int:
@@ -75,22 +77,21 @@ class Plan:
 
     def masks(self, patterns: Mapping[str, Tensor], connectivity: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """1 where a weight stays, 0 elsewhere: (O, C/group, kh*kw) per layer."""
-        return {
-            name: blocks.spread(patterns[name] * connectivity[name][:, :, None]) for name, blocks in self.blocks.items()
-        }
+        return {name: blocks.spread(patterns[name] * connectivity[name]) for name, blocks in self.blocks.items()}
 
 
 def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: Recipe) -> Plan:
     """Choose pool and blocks.
 
-    3x3 kernels get patterns if the recipe's compression is 2.25 or more; all others stay or go whole, and so do 1x1.
+    3x3 kernels get patterns if the recipe's compression is 2.25 or more, and its `entries` more than 1; all others
+    stay or go whole, or position by position if `entries` is 1.
 
     Args:
         scores: importance of every weight, (O, C/group, kh*kw) per layer.
         groups: groups of each convolution.
-        recipe: gives compression, block, pool, grouping and seed.
+        recipe: gives compression, block, entries, pool, grouping and seed.
     """
-    with_patterns = recipe.compression >= PATTERN_COMPRESSION - 1e-9
+    with_patterns = recipe.entries > 1 and recipe.compression >= PATTERN_COMPRESSION - 1e-9
     patterned = [n for n, s in scores.items() if s.shape[2] == 9 and with_patterns]
     total = sum(score.numel() for score in scores.values())
     whole = total - sum(scores[name].numel() for name in patterned) * (9 - ENTRIES) // 9
@@ -103,7 +104,7 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     for seed, (name, score) in enumerate(scores.items(), start=recipe.seed):
         choices = every if score.shape[0] <= _LARGE_LAYER else few
         if name not in patterned:
-            choices = torch.ones(1, score.shape[2])
+            choices = torch.ones(1, score.shape[2] if recipe.entries > 1 else 1)
         blocks[name] = _tile(score, groups[name], recipe, choices.to(score), keep, seed)
     by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
@@ -122,6 +123,11 @@ def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Patte
     return make(units, size) if units else ()
 
 
+def _units(scores: Tensor, recipe: Recipe) -> Tensor:
+    """Scores (channels, columns, K) by what stays or goes by itself: each position, if `entries` is 1."""
+    return scores.flatten(1)[:, :, None] if recipe.entries == 1 else scores
+
+
 def _tile(score: Tensor, groups: int, recipe: Recipe, pool: Tensor, keep: float, seed: int) -> Blocks:
     outs, ins = score.shape[:2]
     height, width = recipe.block
@@ -129,13 +135,13 @@ def _tile(score: Tensor, groups: int, recipe: Recipe, pool: Tensor, keep: float,
     if recipe.grouping == "swap":
         # outputs by what they want of single inputs, then inputs by what those rows want, then outputs again
         single = Blocks(row, torch.arange(ins, device=score.device))
-        row = group_channels(single.gather(score), height, groups, pool, keep, seed)
+        row = group_channels(_units(single.gather(score), recipe), height, groups, pool, keep, seed)
         column = single.column
         if width > 1:
             by_row = Blocks(row, single.column).gather(score).transpose(0, 1)
-            column = group_channels(by_row, width, 1, pool, keep, seed)
+            column = group_channels(_units(by_row, recipe), width, 1, pool, keep, seed)
             by_column = Blocks(single.row, column).gather(score)
-            row = group_channels(by_column, height, groups, pool, keep, seed)
+            row = group_channels(_units(by_column, recipe), height, groups, pool, keep, seed)
         return Blocks(row, column)
     per_group = adjacent_blocks(outs // groups, height)
     rows = torch.cat([per_group + group * (int(per_group[-1]) + 1) for group in range(groups)])

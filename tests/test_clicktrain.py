@@ -65,14 +65,21 @@ def zeros(module: nn.Module, name: str) -> torch.Tensor:
     block=st.tuples(st.integers(1, 4), st.integers(1, 2)),
     connectivity=st.sampled_from(["uniform", "global", "normalized"]),
     grouping=st.sampled_from(["swap", "none"]),
+    entries=st.sampled_from([4, 1]),
     seed=st.integers(0, 99),
 )
 def test_one_shot_is_as_small_as_asked_and_shares_within_blocks(
-    compression: float, block: tuple[int, int], connectivity: str, grouping: str, seed: int
+    compression: float, block: tuple[int, int], connectivity: str, grouping: str, entries: int, seed: int
 ) -> None:
     module = small(seed, last=5)
     recipe = Recipe(
-        compression=compression, block=block, connectivity=connectivity, grouping=grouping, floor=0.1, seed=seed
+        compression=compression,
+        block=block,
+        connectivity=connectivity,
+        grouping=grouping,
+        entries=entries,
+        floor=0.1,
+        seed=seed,
     )
     try:
         pruner = ClickTrain(module, recipe, 0)
@@ -95,7 +102,19 @@ def test_one_shot_is_as_small_as_asked_and_shares_within_blocks(
             assert len(part.transpose(0, 1).flatten(1).unique(dim=0)) <= -(-ins // block[1])
         per_kernel = mask.sum(2).unique().tolist()
         whole = mask.shape[2]
+        if entries == 1:
+            continue  # any number
         assert set(per_kernel) <= ({0, 4} if compression >= 2.25 and whole == 9 else {0, whole})
+
+
+def test_single_positions_keep_more_than_patterns() -> None:
+    def energy(entries: int) -> float:
+        module = small()
+        pruner = ClickTrain(module, Recipe(compression=4, entries=entries), 0)
+        assert pruner.compression == pytest.approx(4, rel=0.01)
+        return sum(float(module.get_parameter(f"{name}.weight").detach().square().sum()) for name in "abcd")
+
+    assert energy(1) > 1.01 * energy(4)
 
 
 def test_patterns_alone_at_2_25() -> None:
@@ -246,6 +265,7 @@ STATES = {
     "lasso": Recipe(compression=3, block=(1, 1), easing="lasso", lasso=0.02, cut_at=0.7),
     "taylor": Recipe(compression=2, importance="taylor", importance_batches=3, choose_at=0.2, cut_at=0.8),
     "kernels": Recipe(compression=1.5, block=(1, 1)),
+    "positions": Recipe(compression=4, block=(2, 1), entries=1, cut_at=0.5),
     "dense": Recipe(compression=1),
 }
 STEPS = 12
@@ -361,6 +381,7 @@ FORGED = {
     "patterned what": (_set(*LAYER, "patterned", value=2), "whether it has patterns"),
     "patterned 1x1": (_set("plan", "layers", "c", "patterned", value=True), "no 3x3 kernels"),
     "kept": (_set(*LAYER, "kept", value=torch.ones(3, 3)), "kept of b"),
+    "kept of positions": (_set(*LAYER, "kept", value=torch.ones(4, 12, 9, dtype=torch.bool)), "kept of b"),
     "nothing kept": (lambda s: s["plan"]["layers"]["b"]["kept"].fill_(False), "keeps nothing"),
 }
 

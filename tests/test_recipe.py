@@ -98,6 +98,8 @@ def test_every_knob_is_documented() -> None:
         ("pool_size = 127", "between 1 and 126"),
         ("choose_at = 0.5\ncut_at = 0.25", "cut_at is 0.25: it must be choose_at"),
         ("lasso = 1e-3", 'unless easing is "lasso"'),
+        ('lasso = 1e-3\neasing = "lasso"\nentries = 1', "0 if entries is 1"),
+        ("entries = 3", "entries is 3: choose one of 4, 1"),
         ("include = 'layer1'", "include is 'layer1': it must be a list"),
         ("include = [1]", "each part must be a text"),
         ("compression = ", "the recipe is no TOML"),

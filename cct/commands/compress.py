@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,10 @@ def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None
     callback=_precision,
     help="Type in which the training computes; default the launcher's, else the recipe's.",
 )
+@click.option(
+    "--distillation", type=click.FloatRange(0, 1), help="Share of the loss that follows the unpruned network's answers."
+)
+@click.option("--teacher", type=FILE, help="Distil from this network instead of MODEL: a checkpoint, read as MODEL is.")
 @click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option(
     "--seed", type=int, help="Of order, crops and flips of the images: same seed, same file, on the same machine."
@@ -106,6 +110,7 @@ def compress(
     resume: bool,
     dry_run: bool,
     keep_faster: bool,
+    teacher: Path | None,
     **knobs: Any,
 ) -> Report:
     """Prune MODEL by patterns while fine-tuning it, and write it as ONNX.
@@ -144,6 +149,7 @@ def compress(
         device=device,
         resume=resume,
         keep_faster=keep_faster,
+        teacher=replace(source(teacher), shared=True) if teacher else None,
     )
 
 

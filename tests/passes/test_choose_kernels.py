@@ -7,7 +7,7 @@ from cct.passes.choose_kernels import choose_kernels
 
 def _layers(seed: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     generator = torch.Generator().manual_seed(seed)
-    shapes = {"a": (4, 6), "b": (8, 3), "c": (2, 2)}
+    shapes = {"a": (4, 6, 1), "b": (8, 3, 9), "c": (2, 2, 1)}
     scores = {n: torch.rand(shape, generator=generator) for n, shape in shapes.items()}
     sizes = {n: torch.randint(1, 5, shape, generator=generator) * 4 for n, shape in shapes.items()}
     return scores, sizes
@@ -37,11 +37,11 @@ def test_uniform_keeps_the_same_share_of_each_layer(seed: int, share: float) -> 
 
 
 def test_what_stays_matters_more_per_weight() -> None:
-    scores = {"a": torch.tensor([[4.0, 3.0, 2.0]]), "b": torch.tensor([[9.0, 1.0]])}
-    sizes = {"a": torch.tensor([[4, 4, 4]]), "b": torch.tensor([[16, 4]])}
+    scores = {"a": torch.tensor([[[4.0], [3.0], [2.0]]]), "b": torch.tensor([[[9.0], [1.0]]])}
+    sizes = {"a": torch.tensor([[[4], [4], [4]]]), "b": torch.tensor([[[16], [4]]])}
     kept = choose_kernels(scores, sizes, 24, uniform=False, floor=0)
-    assert kept["a"].tolist() == [[True, True, False]]
-    assert kept["b"].tolist() == [[True, False]]
+    assert kept["a"].flatten().tolist() == [True, True, False]
+    assert kept["b"].flatten().tolist() == [True, False]
 
 
 def test_a_smaller_budget_keeps_part_of_the_same() -> None:

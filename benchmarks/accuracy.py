@@ -1,0 +1,76 @@
+"""What pruning costs in accuracy, and what it gains in measured time: the rows of `accuracy_rows.py`.
+
+    python benchmarks/accuracy.py train CHECKPOINT DATA [ROW ...]
+    python benchmarks/accuracy.py latency
+    python benchmarks/accuracy.py report
+
+CHECKPOINT is the public resnet20-12fca82f.th, DATA a folder in ImageFolder layout. `train` goes on where it was
+stopped: a run that is in the results with the same recipe is not run again, and several processes may share the work.
+It leaves one ONNX file a run under `build/accuracy`, which `latency` times against the dense one in turns. `report`
+prints the tables and draws the curve.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import torch
+from accuracy_latency import measure
+from accuracy_plot import draw
+from accuracy_rows import BY_NAME, ROWS
+from accuracy_runs import Starts, missing, read, run
+from accuracy_table import tables
+from subset import subset
+
+from cct.data import Data, load_data
+
+RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
+LATENCY = Path(__file__).parent / "results" / "accuracy_latency.json"
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
+FOLDER = Path("build/accuracy")
+
+
+@click.group()
+def main() -> None:
+    """Train, time, report."""
+
+
+@main.command()
+@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("data", type=click.Path(exists=True, file_okay=False))
+@click.argument("rows", nargs=-1, type=click.Choice(list(BY_NAME)))
+@click.option("--threads", default=1, show_default=True, help="Of this process; two processes of one are faster.")
+def train(checkpoint: Path, data: str, rows: tuple[str, ...], threads: int) -> None:
+    """Run ROWS (all, if none is named) that are not in the results."""
+    torch.set_num_threads(threads)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    starts, images = Starts(checkpoint, FOLDER), dict[int, Data]()
+    everything = load_data(data)
+    for row, seed in missing([BY_NAME[name] for name in rows] or ROWS, RESULTS, FOLDER):
+        if row.images not in images:
+            images[row.images] = subset(everything, row.images)
+        line = run(row, seed, starts, images[row.images], FOLDER)
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        click.echo(f"{row.name}, seed {seed}: {line['accuracy']}")
+
+
+@main.command()
+@click.option("--rounds", default=60, show_default=True, help="Turns of each file.")
+def latency(rounds: int) -> None:
+    """Time the files of seed 0 in turns, one image, one thread and two."""
+    LATENCY.write_text(json.dumps(measure(read(RESULTS), FOLDER, rounds), indent=1) + "\n")
+
+
+@main.command()
+def report() -> None:
+    """Print the tables and draw the curve."""
+    times = json.loads(LATENCY.read_text()) if LATENCY.exists() else {}
+    click.echo(tables(read(RESULTS), times))
+    draw(read(RESULTS), times, IMAGES)
+
+
+if __name__ == "__main__":
+    main()

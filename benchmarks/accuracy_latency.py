@@ -1,0 +1,32 @@
+"""How long the trained networks of `accuracy.py` take in ONNX Runtime, all in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from accuracy_rows import CURVE
+from accuracy_runs import files
+
+from cct.bench import compare, machine
+
+THREADS = (1, 2)
+
+
+def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dict[str, Any]:
+    """Median ms of one image by row and number of threads; the files take turns.
+
+    Args:
+        results: of the training.
+        folder: where that left its files.
+        rounds: turns of each file.
+    """
+    trained = [line["row"] for line in results if line["seed"] == 0]
+    found = {row.name: files(folder, row.name, 0).with_suffix(".onnx") for row in CURVE if row.name in trained}
+    there = {name: file for name, file in found.items() if file.exists()}
+    times: dict[str, dict[str, float]] = {name: {} for name in there}
+    for threads in THREADS:
+        for name, timing in compare(there, threads=threads, rounds=rounds).items():
+            times[name][str(threads)] = round(timing.median, 4)
+    return {"machine": machine(), "rounds": rounds, "ms": times}

@@ -1,0 +1,144 @@
+"""Train one row of `accuracy.py`, and keep what came out."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from accuracy_peers import PEERS
+from accuracy_rows import BY_NAME, Row
+from torch import nn
+
+from cct.bench import machine
+from cct.checkpoint import load_model
+from cct.clicktrain import ClickTrain
+from cct.data import Data
+from cct.exporter import export
+from cct.models import MODELS
+from cct.source import ModelSource
+from cct.train import evaluate, fine_tune, total_steps
+
+Result = dict[str, Any]
+
+
+def key(row: Row, seed: int) -> Result:
+    """What makes two runs the same: all that is known before them."""
+    return {
+        "row": row.name,
+        "network": row.network,
+        "images": row.images,
+        "method": row.method,
+        "start": row.start,
+        "teacher": row.teacher,
+        "recipe": row.recipe(seed).to_toml(),
+    }
+
+
+def read(results: Path) -> list[Result]:
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+def files(folder: Path, name: str, seed: int) -> Path:
+    """Where a run leaves its files, without their suffix."""
+    return folder / f"{name.replace(' ', '-')}-{seed}"
+
+
+def missing(rows: Sequence[Row], results: Path, folder: Path) -> Iterator[tuple[Row, int]]:
+    """Runs that are not in the results, and that no other process is at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        for seed in row.seeds:
+            with _claim(files(folder, row.name, seed).with_suffix(".lock")) as ours:
+                wanted = key(row, seed)
+                if ours and not any(wanted.items() <= line.items() for line in read(results)):
+                    yield row, seed
+
+
+@contextmanager
+def _claim(lock: Path) -> Iterator[bool]:
+    """Whether no other process has it; the claim ends with the process, however that ends."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The networks that rows begin with and learn from.
+
+    Attributes:
+        checkpoint: of ResNet-20; the others begin at random.
+        folder: where the weights of rows are.
+    """
+
+    checkpoint: Path
+    folder: Path
+
+    def of(self, row: Row) -> nn.Module:
+        """What a row begins with."""
+        if row.start:
+            return self._trained(row.start)
+        if row.network == "resnet20":
+            return load_model(ModelSource(self.checkpoint, "cct.models:resnet20")).module
+        torch.manual_seed(0)
+        return MODELS[row.network]()
+
+    def teacher(self, row: Row) -> nn.Module | None:
+        """What a row that distils learns from: the row's own start, as in `cct compress`, or another row's network."""
+        if row.recipe(0).distillation == 0:
+            return None
+        return (self._trained(row.teacher) if row.teacher else self.of(row)).eval()
+
+    def _trained(self, name: str) -> nn.Module:
+        weights = files(self.folder, name, 0).with_suffix(".pth")
+        if not weights.exists():
+            raise click.ClickException(f"{weights} is missing: train {name!r}, if need be with its result removed")
+        module = MODELS[BY_NAME[name].network]()
+        module.load_state_dict(torch.load(weights, weights_only=True))
+        return module
+
+
+def run(row: Row, seed: int, starts: Starts, data: Data, folder: Path) -> Result:
+    """Train and evaluate; leave weights and an ONNX file in the folder.
+
+    Args:
+        row: what to train.
+        seed: of the recipe.
+        starts: the networks to begin with.
+        data: images and labels.
+        folder: see `files`.
+    """
+    recipe, network = row.recipe(seed), starts.of(row)
+    teacher = starts.teacher(row)
+    begin, steps = time.perf_counter(), total_steps(data, recipe)
+    pruner = PEERS.get(row.method, ClickTrain)(network, recipe, steps)
+    history = fine_tune(network, data, recipe, pruner, teacher)
+    seconds = time.perf_counter() - begin
+    place = files(folder, row.name, seed)
+    torch.save(network.state_dict(), place.with_suffix(".pth"))
+    export(network, data.example(), place.with_suffix(".onnx"), pack=row.method == "cct" and recipe.compression > 1)
+    return key(row, seed) | {
+        "seed": seed,
+        "accuracy": round(evaluate(network, data), 2),
+        "compression": round(pruner.compression, 3),
+        "loss": round(history[-1].loss, 4),
+        "bytes": place.with_suffix(".onnx").stat().st_size,
+        "seconds": round(seconds),
+        "threads": torch.get_num_threads(),
+        "machine": machine(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }

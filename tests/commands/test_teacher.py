@@ -1,0 +1,69 @@
+"""`cct compress --teacher` as a process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from process import MODEL, run
+
+from cct.checkpoint import save_checkpoint
+from cct.data import load_data
+from cct.models import digits_net
+from cct.recipe import Recipe
+
+COMPRESS = ("compress", MODEL, "--data", "digits", "--epochs", "1", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits network, with other answers."""
+    network, path = digits_net(), tmp_path_factory.mktemp("teacher") / "teacher.pt"
+    network.load_state_dict(torch.load(MODEL, weights_only=True)["state_dict"])
+    with torch.no_grad():
+        next(reversed(list(network.parameters()))).add_(torch.linspace(0, 3, 10))
+    save_checkpoint(path, network, "digits_net", {}, Recipe(), load_data("digits"))
+    return path
+
+
+def test_a_teacher_has_a_say_in_the_weights(tmp_path: Path, teacher: Path) -> None:
+    wanted = {"other": ("--teacher", teacher), "itself": ("--teacher", MODEL), "none": ()}
+    for name, options in wanted.items():
+        done = run(*COMPRESS, "--distillation", "0.9", *options, "-o", tmp_path / f"{name}.onnx")
+        assert done.returncode == 0, done.stderr
+    weights = {name: torch.load(tmp_path / f"{name}.pt", weights_only=True)["state_dict"] for name in wanted}
+    assert all(torch.equal(weights["itself"][name], tensor) for name, tensor in weights["none"].items())
+    assert any(not torch.equal(weights["other"][name], tensor) for name, tensor in weights["none"].items())
+    reports = {name: json.loads((tmp_path / f"{name}.report.json").read_text()) for name in wanted}
+    assert "teacher" not in reports["none"]["source"]
+    assert len(reports["other"]["source"]["teacher"]) == 64
+
+
+def test_a_teacher_that_is_never_asked_is_refused(tmp_path: Path, teacher: Path) -> None:
+    done = run(*COMPRESS, "--teacher", teacher, "-o", tmp_path / "out.onnx")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "Error: --teacher has no say while distillation is 0: give --distillation 0.9, or leave it out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(classes=[*c["classes"][1:], c["classes"][0]]), "the model's classes are"),
+        (lambda c: c.update(mean=[0.1]), "its mean is (0.1,), the model's"),
+        (lambda c: [t.zero_() for t in c["state_dict"].values()], "near chance"),
+    ],
+)
+def test_a_teacher_of_other_images_is_refused(tmp_path: Path, teacher: Path, change: object, message: str) -> None:
+    content = torch.load(teacher, weights_only=True)
+    change(content)
+    torch.save(content, tmp_path / "wrong.pt")
+    done = run(*COMPRESS, "--distillation", "0.5", "--teacher", tmp_path / "wrong.pt", "-o", tmp_path / "out.onnx")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: --teacher {tmp_path / 'wrong.pt'}: ")
+    assert message in line
+    assert not (tmp_path / "out.onnx").exists()
