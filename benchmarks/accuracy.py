@@ -41,14 +41,17 @@ def main() -> None:
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("data", type=click.Path(exists=True, file_okay=False))
 @click.argument("rows", nargs=-1, type=click.Choice(list(BY_NAME)))
+@click.option("--seed", "seeds", type=int, multiple=True, help="Only these.")
 @click.option("--threads", default=1, show_default=True, help="Of this process; two processes of one are faster.")
-def train(checkpoint: Path, data: str, rows: tuple[str, ...], threads: int) -> None:
+def train(checkpoint: Path, data: str, rows: tuple[str, ...], seeds: tuple[int, ...], threads: int) -> None:
     """Run ROWS (all, if none is named) that are not in the results."""
     torch.set_num_threads(threads)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     starts, images = Starts(checkpoint, FOLDER), dict[int, Data]()
     everything = load_data(data)
     for row, seed in missing([BY_NAME[name] for name in rows] or ROWS, RESULTS, FOLDER):
+        if seeds and seed not in seeds:
+            continue
         if row.images not in images:
             images[row.images] = subset(everything, row.images)
         line = run(row, seed, starts, images[row.images], FOLDER)

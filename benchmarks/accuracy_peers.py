@@ -6,8 +6,10 @@ import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from accuracy_admm import Admm
 from engines.environments import python_of
 from torch import Tensor, nn
 from torch.nn.utils import prune
@@ -73,6 +75,27 @@ class Unstructured(Pruner):
         self.compression = self._total / sum(int((layer.weight != 0).sum()) for layer, _ in self._weights)
 
 
+class Masked(Pruner):
+    """Fine-tuning of what is pruned already: zeros stay zeros.
+
+    Args:
+        module: changed.
+        recipe: not looked at.
+        steps: likewise.
+    """
+
+    def __init__(self, module: nn.Module, recipe: Recipe, steps: int) -> None:
+        self._weights = [module.get_parameter(f"{name}.weight") for name, why in prunable(module).items() if not why]
+        self._masks = [(weight != 0).to(weight) for weight in self._weights]
+        kept = sum(int(mask.sum()) for mask in self._masks)
+        self.compression = sum(mask.numel() for mask in self._masks) / kept
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Keep the zeros."""
+        torch._foreach_mul_(self._weights, self._masks)
+
+
 class Channels(Pruner):
     """Whole channels by the norms of their groups, with Torch-Pruning, at the start of the training.
 
@@ -100,7 +123,7 @@ class Channels(Pruner):
         self.compression = dense / self._macs(torch_pruning, module, example, high)
 
     @staticmethod
-    def _macs(torch_pruning: object, module: nn.Module, example: Tensor, ratio: float) -> float:
+    def _macs(torch_pruning: Any, module: nn.Module, example: Tensor, ratio: float) -> float:
         """Prune; the MACs that are left."""
         module.eval()
         pruner = torch_pruning.pruner.BasePruner(
@@ -123,4 +146,9 @@ class Channels(Pruner):
         return float(torch_pruning.utils.count_ops_and_params(module, example)[0])
 
 
-PEERS: dict[str, Callable[[nn.Module, Recipe, int], Pruner]] = {"unstructured": Unstructured, "channels": Channels}
+PEERS: dict[str, Callable[[nn.Module, Recipe, int], Any]] = {
+    "unstructured": Unstructured,
+    "channels": Channels,
+    "admm": Admm,
+    "masked": Masked,
+}

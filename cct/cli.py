@@ -32,8 +32,11 @@ from cct.text import first_line, message
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(cct.__version__, prog_name="cct")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Prune a CNN while you fine-tune it, export one ONNX file, run it several times faster in ONNX Runtime."""
+    if ctx.invoked_subcommand != compress.name:
+        processes.stay_alone()
 
 
 cli.add_command(bench)

@@ -22,6 +22,12 @@ _groups: list[Any] = []  # the one in which the main process is waited for
 _PATIENCE = timedelta(days=7)  # in which the main process is waited for: it evaluates, exports and measures
 
 
+def stay_alone() -> None:
+    """Take no notice of a launcher: in a pod its variables are there for commands that don't train, too."""
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        os.environ.pop(name, None)
+
+
 def count() -> int:
     """How many there are."""
     return int(os.environ.get("WORLD_SIZE", "1"))

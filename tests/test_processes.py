@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from process import run
+from process import MODEL, run
 from torch import Tensor
 from trainings import digits, trainings, unnormalized
 
@@ -133,6 +133,15 @@ def test_the_command_line_in_two_processes_and_interrupted(folder: Path) -> None
     for suffix in ("onnx", "pt"):
         assert (folder / f"cut.{suffix}").read_bytes() == (folder / f"two.{suffix}").read_bytes()
     assert not (folder / ".cut.cct").exists()
+
+
+def test_a_command_that_does_not_train_speaks_in_every_pod() -> None:
+    done = run("inspect", MODEL, WORLD_SIZE="2", RANK="1", LOCAL_RANK="1")
+    assert done.returncode == 0, done.stderr
+    assert "block2.conv2" in done.stdout
+    done = run("inspect", "missing.pt", WORLD_SIZE="2", RANK="1", LOCAL_RANK="1")
+    assert done.returncode == 2
+    assert "missing.pt" in done.stderr
 
 
 def test_what_the_main_process_tries_out_is_for_both(folder: Path) -> None:
