@@ -59,21 +59,38 @@ def _rows(prefix: str, knobs: Mapping[str, Any], *rows: tuple[float, str, tuple[
 
 
 DISTILLED = {"distillation": 0.9}  # from the dense network of seed 0
-UNIFORM = {"connectivity": "uniform"}
-POSITIONS = {"entries": 1}
+POSITIONS = {"entries": 1, "connectivity": "uniform"}
+PATTERNS = {"entries": 4, "connectivity": "uniform"}
+FREE = {"entries": 1, "connectivity": "global"}
+SHORT = {"epochs": 6, "compression": 4.0, "block": [4, 1]}  # of the ablation
+
+
+def _ablation(**rows: Mapping[str, Any]) -> list[Row]:
+    return [Row(f"short, {name.replace('_', ' ')}", {**SHORT, **knobs}, images=10_000) for name, knobs in rows.items()]
+
 
 GROUPS: dict[str, list[Row]] = {
     "ResNet-20": [
         Row("dense", {"compression": 1.0}, SEEDS),
         Row("dense, distilled", {"compression": 1.0, **DISTILLED}, teacher="dense"),
-        *_rows("", {}, (4, "4x1", (0,))),
-        *_rows("distilled ", DISTILLED, (4, "4x1", SEEDS), (8, "4x1", SEEDS), teacher="dense"),
-        *_rows("distilled positions ", DISTILLED | POSITIONS, (4, "4x1", (0,)), teacher="dense"),
-        *_rows("distilled uniform ", DISTILLED | UNIFORM, (4, "4x1", (0,)), teacher="dense"),
+        *_rows("", POSITIONS, (4, "4x1", (0,))),
+        *_rows("distilled ", DISTILLED | POSITIONS, (4, "4x1", SEEDS), (8, "4x1", SEEDS), teacher="dense"),
+        *_rows("distilled global ", DISTILLED | FREE, (4, "4x1", (0,)), (8, "4x1", (0,)), teacher="dense"),
+        *_rows(
+            "patterns ", DISTILLED | PATTERNS, (4, "4x1", (0,)), (4, "1x1", (0,)), (8, "1x1", (0,)), teacher="dense"
+        ),
     ],
     "The dense network: learning rate": [
         Row(f"dense, rate {rate:g}", {"compression": 1.0, "learning_rate": rate}) for rate in (0.01, 0.05)
     ],
+    "Ablation": _ablation(
+        dense={"compression": 1.0},
+        positions=POSITIONS,
+        patterns=PATTERNS,
+        positions_global=FREE,
+        positions_global_same_MACs=FREE | {"compression": 6.0},
+        patterns_global={"connectivity": "global"},
+    ),
 }
 ROWS: list[Row] = [row for rows in GROUPS.values() for row in rows]
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}

@@ -25,6 +25,7 @@ from typing import Any
 
 import click
 import torch
+from subset import subset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -52,8 +53,8 @@ PRUNED = {
     "after, all dense": replace(DENSE, compression=8.0, cut_at=0.0, sparse_training="off"),
 }
 RUNS = {
-    "ramp all along": replace(DENSE, compression=8.0, cut_at=1.0),
-    "cut at half": replace(DENSE, compression=8.0, cut_at=0.5),
+    "default": replace(DENSE, compression=Recipe().compression),
+    "8x, cut at half": replace(DENSE, compression=8.0, cut_at=0.5),
 }
 
 
@@ -216,10 +217,7 @@ def images_of(folder: str | None, count: int) -> Data:
         both = {"train": labels, "val": labels}
         scale = (0.5,) * 3, (0.25,) * 3
         return make_data("made up", names, lambda *_: MemoryImages(pixels), both, (32, 32), None, 3, scale, True)
-    data = load_data(folder)
-    chosen = torch.randperm(len(data.train), generator=generator)[:count]
-    subset = replace(data.train, images=MemoryImages(data.train.images.load(chosen)), labels=data.train.labels[chosen])
-    return replace(data, train=subset)
+    return subset(load_data(folder), count)
 
 
 @click.command()

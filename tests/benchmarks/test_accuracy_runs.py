@@ -1,0 +1,56 @@
+import json
+import subprocess
+import sys
+
+import accuracy_runs
+from accuracy_rows import BY_NAME, ROWS, Row
+from accuracy_runs import files, key, missing
+from accuracy_table import accuracy, speedup, tables
+
+
+def result(row, seed, accuracy):
+    return key(row, seed) | {"seed": seed, "accuracy": accuracy, "compression": 4.0, "bytes": 1000, "seconds": 60}
+
+
+def test_rows_have_names_and_recipes_of_their_own():
+    assert len(BY_NAME) == len(ROWS)
+    assert len({json.dumps(key(row, 0) | {"row": ""}) for row in ROWS}) == len(ROWS)
+    assert len({files(accuracy_runs.Path(), row.name, 0) for row in ROWS}) == len(ROWS)
+    for row in ROWS:
+        for other in (row.start, row.teacher):
+            assert other in ("", "random", *BY_NAME)
+
+
+def test_what_is_done_or_under_way_is_not_missing(tmp_path):
+    row, results = Row("a", seeds=(0, 1, 2)), tmp_path / "results.jsonl"
+    results.write_text(json.dumps(result(row, 0, 90.0)) + "\n")
+    lock = files(tmp_path, row.name, 1).with_suffix(".lock")
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline()
+        assert [seed for _, seed in missing([row], results, tmp_path)] == [2]
+        other.communicate(b"\n")
+    assert [seed for _, seed in missing([row], results, tmp_path)] == [1, 2]
+    changed = Row("a", {"compression": 3.0}, seeds=(0,))
+    assert [seed for _, seed in missing([changed], results, tmp_path)] == [0]
+
+
+def test_drops_are_against_the_better_dense_row(monkeypatch):
+    dense, distilled = (
+        Row("dense", {"compression": 1.0}, seeds=(0, 1)),
+        Row("dense, distilled", {"compression": 1.0, "distillation": 0.9}),
+    )
+    pruned = Row("4x", {"compression": 4.0})
+    monkeypatch.setattr("accuracy_table.GROUPS", {"A network": [dense, distilled, pruned]})
+    results = [result(dense, 0, 90.0), result(dense, 1, 91.0), result(distilled, 0, 90.6), result(pruned, 0, 89.0)]
+    results.append(result(pruned, 0, 89.5))  # run again
+    results.append(result(Row("4x", {"compression": 4.0, "momentum": 0.5}), 0, 10.0))  # of another recipe
+    times = {"ms": {"dense": {"1": 3.0, "2": 2.0}, "4x": {"1": 1.0, "2": 1.0}}}
+    lines = tables(results, times).splitlines()
+    assert lines[0] == "## A network"
+    assert lines[4].startswith("| dense | 90.50 | 90.00, 91.00 |  |")
+    assert lines[-1] == "| 4x | 89.50 | 0 | 1.10 | 4.00 | 3.00x | 2.00x | 1 | 1.0 |"
+    assert accuracy(dense, results) == 90.5
+    assert speedup("absent", times) is None
