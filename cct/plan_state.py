@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -32,7 +31,6 @@ def write_plan(plan: Plan, patterns: Mapping[str, Tensor], kept: Mapping[str, Te
             "row": blocks.row.cpu().clone(),
             "column": blocks.column.cpu().clone(),
             "patterned": name in plan.patterned,
-            "mean": plan.means[name],
             "patterns": patterns[name].bool().cpu(),
             "kept": kept[name].cpu().clone(),
         }
@@ -58,21 +56,19 @@ def read_plan(
     _require(isinstance(values, dict) and set(values) == {"pool", "layers"}, "the plan has not its two parts")
     pool, layers = _read_pool(values["pool"]), values["layers"]
     _require(isinstance(layers, dict) and list(layers) == list(weights), "the plan is for other layers")
-    blocks, means, patterns, kept = {}, {}, {}, {}
+    blocks, patterns, kept = {}, {}, {}
     for name, weight in weights.items():
         layer = layers[name]
-        fields = {"row", "column", "patterned", "mean", "patterns", "kept"}
+        fields = {"row", "column", "patterned", "patterns", "kept"}
         _require(isinstance(layer, dict) and set(layer) == fields, f"{name} has not the parts of a layer")
         blocks[name] = _read_blocks(name, layer, weight, groups[name], recipe.block)
-        _require(type(layer["mean"]) is float and math.isfinite(layer["mean"]), f"the mean of {name} is no number")
-        means[name] = layer["mean"]
         patterns[name] = _read_patterns(name, layer, weight, blocks[name], pool)
         rows, columns, positions = patterns[name].shape
         units = rows, columns, positions if recipe.entries == 1 else 1
         kept[name] = _tensor(name, layer, "kept", torch.bool, units).to(weight.device)
         _require(bool(kept[name].any()), f"{name} keeps nothing")
     patterned = frozenset(name for name, layer in layers.items() if layer["patterned"])
-    return Plan(pool, blocks, patterned, means), patterns, kept
+    return Plan(pool, blocks, patterned), patterns, kept
 
 
 def _read_pool(pool: Any) -> tuple[Pattern, ...]:

@@ -23,7 +23,7 @@ Pattern = tuple[int, ...]
 
 _CHOICES = {
     "importance": ("magnitude", "taylor"),
-    "connectivity": ("uniform", "global", "normalized"),
+    "connectivity": ("uniform", "global"),
     "easing": ("ramp", "lasso"),
     "entries": (4, 1),
     "grouping": ("swap", "none"),
@@ -68,8 +68,8 @@ class Recipe:
         pool: where the patterns come from: "greedy" (what keeps most importance), "frequent" (most often a kernel's
             best), or a list of patterns, each of 4 positions 0..8 (row-major).
         pool_size: patterns in a generated pool, 1..126; 126 is all that keep 4 of 9.
-        connectivity: how blocks compete to stay: "uniform" (each layer keeps the same share), "global" (one ranking),
-            or "normalized" (one ranking after dividing each layer's scores by their mean).
+        connectivity: how blocks compete to stay: "uniform" (each layer keeps the same share of its own), or "global"
+            (one ranking: small early layers keep more, and with them most of the time that the network takes).
         floor: share of the mean share that every layer keeps in any case, 0..1 ("uniform" keeps it by itself).
         grouping: "swap" puts like output channels into one block, "none" takes neighbours.
         choose_at: when pool, blocks and patterns are chosen, as a share of all steps, 0..1; 0 for a trained network,
@@ -114,7 +114,7 @@ class Recipe:
     entries: int = 4
     pool: str | tuple[Pattern, ...] = "greedy"
     pool_size: int = 126
-    connectivity: str = "global"
+    connectivity: str = "uniform"
     floor: float = 0.1
     grouping: str = "swap"
     choose_at: float = 0.0

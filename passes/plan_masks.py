@@ -28,13 +28,11 @@ class Plan:
         pool: the patterns in use, empty if only whole kernels go.
         blocks: tiling of each convolution, by its name.
         patterned: names of the convolutions whose kernels get patterns; in the others they stay or go whole.
-        means: importance of each layer's weights on average.
     """
 
     pool: tuple[Pattern, ...]
     blocks: dict[str, Blocks]
     patterned: frozenset[str]
-    means: dict[str, float]
 
     def patterns(self, scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What each block's kernels keep if they stay: 1 or 0, (rows, columns, kh*kw) per layer.
@@ -67,8 +65,6 @@ class Plan:
             sizes[name] = blocks.kernels()[:, :, None] * patterns[name].long()
             if recipe.entries > 1:  # what shares a pattern stays or goes together
                 kept[name], sizes[name] = kept[name].sum(2, keepdim=True), sizes[name].sum(2, keepdim=True)
-            if recipe.connectivity == "normalized":
-                kept[name] /= max(self.means[name], 1e-30)
         return choose_kernels(kept, sizes, budget, recipe.connectivity == "uniform", recipe.floor)
 
     def size(self, patterns: Mapping[str, Tensor]) -> int:
@@ -110,8 +106,7 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
     units = kernels if recipe.pool == "frequent" else [by_block[name].flatten(0, 1) for name in patterned]
     pool = _generate(recipe, units, recipe.pool_size) if patterned else ()
-    means = {name: float(score.mean()) for name, score in scores.items()}
-    return Plan(pool, blocks, frozenset(patterned), means)
+    return Plan(pool, blocks, frozenset(patterned))
 
 
 def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Pattern, ...]:

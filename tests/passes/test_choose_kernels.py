@@ -34,6 +34,7 @@ def test_uniform_keeps_the_same_share_of_each_layer(seed: int, share: float) -> 
     kept = choose_kernels(scores, sizes, round(share * total), uniform=True, floor=0)
     for name, size in sizes.items():
         assert abs(int((size * kept[name]).sum()) - share * int(size.sum())) <= 17
+    assert abs(sum(int((size * kept[name]).sum()) for name, size in sizes.items()) - share * total) <= 16
 
 
 def test_what_stays_matters_more_per_weight() -> None:
