@@ -11,8 +11,8 @@ from cct.recipe import Recipe
 SEEDS = (0, 1, 2)
 # Learning rate and batch are what measured best for the dense network; every row of a network has them.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "resnet20": {"epochs": 12, "learning_rate": 0.02, "batch_size": 128},
-    "vgg11": {"epochs": 8, "learning_rate": 0.02, "batch_size": 64, "weight_decay": 5e-4, "warmup": 0.1},
+    "resnet20": {"epochs": 12, "learning_rate": 0.05, "batch_size": 128},
+    "vgg11": {"epochs": 6, "learning_rate": 0.02, "batch_size": 64, "weight_decay": 5e-4, "warmup": 0.1},
 }
 
 
@@ -27,8 +27,8 @@ class Row:
         network: of `cct.models`.
         images: of the training split.
         method: "cct", or a peer of `accuracy_peers.py`.
-        start: row whose network of seed 0 is where this one begins; "" for the public checkpoint or, where there is
-            none, random weights.
+        start: row whose network of seed 0 is where this one begins; "random"; or "" for the public checkpoint and,
+            where there is none, random weights.
         teacher: row from whose network of seed 0 it learns, if the recipe distils; "" for its own start.
     """
 
@@ -59,40 +59,88 @@ def _rows(prefix: str, knobs: Mapping[str, Any], *rows: tuple[float, str, tuple[
 
 
 DISTILLED = {"distillation": 0.9}  # from the dense network of seed 0
-POSITIONS = {"entries": 1, "connectivity": "uniform"}
 PATTERNS = {"entries": 4, "connectivity": "uniform"}
-FREE = {"entries": 1, "connectivity": "global"}
+POSITIONS = {"entries": 1, "connectivity": "uniform"}
+SIZES: tuple[tuple[float, str, tuple[int, ...]], ...] = (
+    (2.25, "1x1", (0,)),
+    (4, "1x1", (0,)),
+    (8, "1x1", (0,)),
+    (2.25, "4x1", (0,)),
+    (4, "4x1", SEEDS),
+    (8, "4x1", SEEDS),
+)
 SHORT = {"epochs": 6, "compression": 4.0, "block": [4, 1]}  # of the ablation
+
+SCRATCH = {**PATTERNS, "compression": 4.0, "block": [4, 1], "learning_rate": 0.1}
+NEW: dict[str, Any] = {"images": 10_000, "start": "random"}
 
 
 def _ablation(**rows: Mapping[str, Any]) -> list[Row]:
-    return [Row(f"short, {name.replace('_', ' ')}", {**SHORT, **knobs}, images=10_000) for name, knobs in rows.items()]
+    return [
+        Row(f"short, {name.replace('_', ' ')}", {**SHORT, **PATTERNS, **knobs}, images=10_000)
+        for name, knobs in rows.items()
+    ]
+
+
+def _after(before: int, each: int) -> list[Row]:
+    """ADMM and masked fine-tuning of as many epochs each, after a dense training."""
+    trained, name = f"scratch, dense, {before} epochs", f"scratch, {before} + {each}"
+    knobs, images = {**SCRATCH, "epochs": each, "learning_rate": 0.02}, NEW["images"]
+    return [
+        Row(f"{name} of ADMM", knobs, method="admm", start=trained, images=images),
+        Row(f"{name} + {each}", knobs, method="masked", start=f"{name} of ADMM", images=images),
+    ]
 
 
 GROUPS: dict[str, list[Row]] = {
     "ResNet-20": [
         Row("dense", {"compression": 1.0}, SEEDS),
         Row("dense, distilled", {"compression": 1.0, **DISTILLED}, teacher="dense"),
-        *_rows("", POSITIONS, (4, "4x1", (0,))),
-        *_rows("distilled ", DISTILLED | POSITIONS, (4, "4x1", SEEDS), (8, "4x1", SEEDS), teacher="dense"),
-        *_rows("distilled global ", DISTILLED | FREE, (4, "4x1", (0,)), (8, "4x1", (0,)), teacher="dense"),
-        *_rows(
-            "patterns ", DISTILLED | PATTERNS, (4, "4x1", (0,)), (4, "1x1", (0,)), (8, "1x1", (0,)), teacher="dense"
+        *_rows("", PATTERNS, *SIZES),
+        *_rows("distilled ", DISTILLED | PATTERNS, *SIZES, (4, "2x1", (0,)), (4, "8x1", (0,)), teacher="dense"),
+    ],
+    "VGG-11": [
+        Row("VGG-11 at its start", {"compression": 1.0}, network="vgg11"),
+        Row("VGG-11 dense", {"compression": 1.0}, network="vgg11", start="VGG-11 at its start"),
+        Row("VGG-11 8x 4x1", {"compression": 8.0, **PATTERNS}, network="vgg11", start="VGG-11 at its start"),
+    ],
+    "Peers": [
+        *(Row(f"unstructured {c:g}x", {"compression": c}, method="unstructured") for c in (4.0, 8.0)),
+        *(Row(f"channels {c:g}x fewer MACs", {"compression": c}, method="channels") for c in (1.5, 2.0, 2.5, 3.0, 4.0)),
+    ],
+    "From scratch: ClickTrain, and pruning after training": [
+        *(
+            Row(
+                f"scratch, ClickTrain, {epochs} epochs",
+                {**SCRATCH, "choose_at": 0.3, "cut_at": 0.5, "epochs": epochs},
+                **NEW,
+            )
+            for epochs in (8, 12, 16)
         ),
+        *(
+            Row(f"scratch, dense, {epochs} epochs", {**SCRATCH, "compression": 1.0, "epochs": epochs}, **NEW)
+            for epochs in (6, 10)
+        ),
+        *(row for before in (6, 10) for each in (2, 4) for row in _after(before, each)),
     ],
     "The dense network: learning rate": [
-        Row(f"dense, rate {rate:g}", {"compression": 1.0, "learning_rate": rate}) for rate in (0.01, 0.05)
+        Row(f"dense, rate {rate:g}", {"compression": 1.0, "learning_rate": rate}) for rate in (0.02, 0.1)
     ],
     "Ablation": _ablation(
         dense={"compression": 1.0},
+        patterns={},
         positions=POSITIONS,
-        patterns=PATTERNS,
-        positions_global=FREE,
-        positions_global_same_MACs=FREE | {"compression": 6.0},
-        patterns_global={"connectivity": "global"},
+        one_ranking={"connectivity": "global"},
+        one_ranking_at_6x={"connectivity": "global", "compression": 6.0},
     ),
 }
 ROWS: list[Row] = [row for rows in GROUPS.values() for row in rows]
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
-CURVE: list[Row] = []
-LINES: dict[str, list[str]] = {}
+CURVE: list[Row] = [*GROUPS["ResNet-20"], *GROUPS["Peers"]]  # those that are timed
+LINES: dict[str, list[str]] = {
+    "block 4x1, distilled": [f"distilled {c}x 4x1" for c in ("2.25", "4", "8")],
+    "block 1x1, distilled": [f"distilled {c}x 1x1" for c in ("2.25", "4", "8")],
+    "block 4x1": [f"{c}x 4x1" for c in ("2.25", "4", "8")],
+    "block 1x1": [f"{c}x 1x1" for c in ("2.25", "4", "8")],
+    "channels, with Torch-Pruning": [row.name for row in GROUPS["Peers"] if row.method == "channels"],
+}

@@ -47,9 +47,9 @@ def read(results: Path) -> list[Result]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
-def files(folder: Path, name: str, seed: int) -> Path:
-    """Where a run leaves its files, without their suffix."""
-    return folder / f"{name.replace(' ', '-')}-{seed}"
+def file_of(folder: Path, name: str, seed: int, suffix: str) -> Path:
+    """Where a run leaves its lock, pth or onnx."""
+    return folder / f"{name.replace(' ', '-')}-{seed}.{suffix}"
 
 
 def missing(rows: Sequence[Row], results: Path, folder: Path) -> Iterator[tuple[Row, int]]:
@@ -57,7 +57,7 @@ def missing(rows: Sequence[Row], results: Path, folder: Path) -> Iterator[tuple[
     folder.mkdir(parents=True, exist_ok=True)
     for row in rows:
         for seed in row.seeds:
-            with _claim(files(folder, row.name, seed).with_suffix(".lock")) as ours:
+            with _claim(file_of(folder, row.name, seed, "lock")) as ours:
                 wanted = key(row, seed)
                 if ours and not any(wanted.items() <= line.items() for line in read(results)):
                     yield row, seed
@@ -89,9 +89,9 @@ class Starts:
 
     def of(self, row: Row) -> nn.Module:
         """What a row begins with."""
-        if row.start:
+        if row.start not in ("", "random"):
             return self._trained(row.start)
-        if row.network == "resnet20":
+        if row.network == "resnet20" and not row.start:
             return load_model(ModelSource(self.checkpoint, "cct.models:resnet20")).module
         torch.manual_seed(0)
         return MODELS[row.network]()
@@ -103,7 +103,7 @@ class Starts:
         return (self._trained(row.teacher) if row.teacher else self.of(row)).eval()
 
     def _trained(self, name: str) -> nn.Module:
-        weights = files(self.folder, name, 0).with_suffix(".pth")
+        weights = file_of(self.folder, name, 0, "pth")
         if not weights.exists():
             raise click.ClickException(f"{weights} is missing: train {name!r}, if need be with its result removed")
         module = MODELS[BY_NAME[name].network]()
@@ -119,7 +119,7 @@ def run(row: Row, seed: int, starts: Starts, data: Data, folder: Path) -> Result
         seed: of the recipe.
         starts: the networks to begin with.
         data: images and labels.
-        folder: see `files`.
+        folder: see `file_of`.
     """
     recipe, network = row.recipe(seed), starts.of(row)
     teacher = starts.teacher(row)
@@ -127,15 +127,15 @@ def run(row: Row, seed: int, starts: Starts, data: Data, folder: Path) -> Result
     pruner = PEERS.get(row.method, ClickTrain)(network, recipe, steps)
     history = fine_tune(network, data, recipe, pruner, teacher)
     seconds = time.perf_counter() - begin
-    place = files(folder, row.name, seed)
-    torch.save(network.state_dict(), place.with_suffix(".pth"))
-    export(network, data.example(), place.with_suffix(".onnx"), pack=row.method == "cct" and recipe.compression > 1)
+    onnx = file_of(folder, row.name, seed, "onnx")
+    torch.save(network.state_dict(), file_of(folder, row.name, seed, "pth"))
+    export(network, data.example(), onnx, pack=row.method == "cct" and recipe.compression > 1)
     return key(row, seed) | {
         "seed": seed,
         "accuracy": round(evaluate(network, data), 2),
         "compression": round(pruner.compression, 3),
         "loss": round(history[-1].loss, 4),
-        "bytes": place.with_suffix(".onnx").stat().st_size,
+        "bytes": onnx.stat().st_size,
         "seconds": round(seconds),
         "threads": torch.get_num_threads(),
         "machine": machine(),

@@ -4,7 +4,7 @@ import sys
 
 import accuracy_runs
 from accuracy_rows import BY_NAME, ROWS, Row
-from accuracy_runs import files, key, missing
+from accuracy_runs import file_of, key, missing
 from accuracy_table import accuracy, speedup, tables
 
 
@@ -15,7 +15,7 @@ def result(row, seed, accuracy):
 def test_rows_have_names_and_recipes_of_their_own():
     assert len(BY_NAME) == len(ROWS)
     assert len({json.dumps(key(row, 0) | {"row": ""}) for row in ROWS}) == len(ROWS)
-    assert len({files(accuracy_runs.Path(), row.name, 0) for row in ROWS}) == len(ROWS)
+    assert len({file_of(accuracy_runs.Path(), row.name, 0, "pth") for row in ROWS}) == len(ROWS)
     for row in ROWS:
         for other in (row.start, row.teacher):
             assert other in ("", "random", *BY_NAME)
@@ -24,7 +24,7 @@ def test_rows_have_names_and_recipes_of_their_own():
 def test_what_is_done_or_under_way_is_not_missing(tmp_path):
     row, results = Row("a", seeds=(0, 1, 2)), tmp_path / "results.jsonl"
     results.write_text(json.dumps(result(row, 0, 90.0)) + "\n")
-    lock = files(tmp_path, row.name, 1).with_suffix(".lock")
+    lock = file_of(tmp_path, row.name, 1, "lock")
     hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
