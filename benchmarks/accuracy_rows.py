@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cct.recipe import Recipe
@@ -61,6 +61,7 @@ def _rows(prefix: str, knobs: Mapping[str, Any], *rows: tuple[float, str, tuple[
 DISTILLED = {"distillation": 0.9}  # from the dense network of seed 0
 PATTERNS = {"entries": 4, "connectivity": "uniform"}
 POSITIONS = {"entries": 1, "connectivity": "uniform"}
+PAPER = ("importance", "pool", "pool_size", "grouping", "choose_at", "cut_at", "easing", "lasso", "mixup")
 SIZES: tuple[tuple[float, str, tuple[int, ...]], ...] = (
     (2.25, "1x1", (0,)),
     (4, "1x1", (0,)),
@@ -126,13 +127,26 @@ GROUPS: dict[str, list[Row]] = {
     "The dense network: learning rate": [
         Row(f"dense, rate {rate:g}", {"compression": 1.0, "learning_rate": rate}) for rate in (0.02, 0.1)
     ],
-    "Ablation": _ablation(
-        dense={"compression": 1.0},
-        patterns={},
-        positions=POSITIONS,
-        one_ranking={"connectivity": "global"},
-        one_ranking_at_6x={"connectivity": "global", "compression": 6.0},
-    ),
+    "Ablation": [
+        *_ablation(
+            dense={"compression": 1.0},
+            patterns={},
+            positions=POSITIONS,
+            one_ranking={"connectivity": "global"},
+            one_ranking_at_6x={"connectivity": "global", "compression": 6.0},
+            distilled_from_its_start=DISTILLED,
+            all_at_once={"cut_at": 0.0},
+            ramp_to_half={"cut_at": 0.5},
+            neighbours_in_blocks={"grouping": "none"},
+            pool_of_8={"pool_size": 8},
+            pool_of_8_most_frequent={"pool_size": 8, "pool": "frequent"},
+            importance_by_gradients={"importance": "taylor", "importance_batches": 20},
+            the_paper={
+                name: value for name, value in asdict(Recipe.named("clicktrain-paper")).items() if name in PAPER
+            },
+        ),
+        Row("short, distilled", {**SHORT, **PATTERNS, **DISTILLED}, images=10_000, teacher="short, dense"),
+    ],
 }
 ROWS: list[Row] = [row for rows in GROUPS.values() for row in rows]
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
