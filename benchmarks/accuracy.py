@@ -7,7 +7,7 @@
 CHECKPOINT is the public resnet20-12fca82f.th, DATA a folder in ImageFolder layout. `train` goes on where it was
 stopped: a run that is in the results with the same recipe is not run again, and several processes may share the work.
 It leaves one ONNX file a run under `build/accuracy`, which `latency` times against the dense one in turns. `report`
-prints the tables and draws the curve.
+writes docs/accuracy-figures.md and the curve in docs/images.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from accuracy_latency import measure
 from accuracy_plot import draw
 from accuracy_rows import BY_NAME, ROWS
 from accuracy_runs import Starts, missing, read, run
-from accuracy_table import tables
+from accuracy_table import figures
 from subset import subset
 
 from cct.data import Data, load_data
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 LATENCY = Path(__file__).parent / "results" / "accuracy_latency.json"
-IMAGES = Path(__file__).parent.parent / "docs" / "images"
+DOCS = Path(__file__).parent.parent / "docs"
 FOLDER = Path("build/accuracy")
 
 
@@ -69,10 +69,10 @@ def latency(rounds: int) -> None:
 
 @main.command()
 def report() -> None:
-    """Print the tables and draw the curve."""
+    """Write the tables and draw the curve, in docs/."""
     times = json.loads(LATENCY.read_text()) if LATENCY.exists() else {}
-    click.echo(tables(read(RESULTS), times))
-    draw(read(RESULTS), times, IMAGES)
+    (DOCS / "accuracy-figures.md").write_text(figures(read(RESULTS), times))
+    draw(read(RESULTS), times, DOCS / "images")
 
 
 if __name__ == "__main__":

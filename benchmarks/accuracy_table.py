@@ -7,10 +7,22 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from accuracy_rows import GROUPS, Row
+from accuracy_rows import BY_NAME, GROUPS, Row
 from accuracy_runs import key
 
-HEAD = "| row | accuracy, % | seeds | drop, points | compression | faster, 1 thread | 2 threads | KB | minutes |"
+HEAD = (
+    "| row | accuracy, % | seeds | drop, points | compression | epochs | minutes | KB | faster, 1 thread | 2 threads |"
+)
+INTRODUCTION = """# Figures of accuracy
+
+Written by `python benchmarks/accuracy.py report`; do not edit. What the rows are: [results](results.md).
+{machine}
+Accuracy is that of the last epoch on the 10,000 held-out images of CIFAR-10 (coarse JPEGs: compare within a table
+only); of several seeds the mean. A drop is against the best dense row of the table. Compression is weights / kept weights of
+the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are those of all trainings that a row needs;
+other work ran on the machine, so minutes of different rows can't be compared. KB are of the ONNX file, "faster" is the
+dense file's time over this one's in ONNX Runtime, one image, all files in turns in one run.
+"""
 
 Results = Sequence[Mapping[str, Any]]
 
@@ -38,21 +50,35 @@ def speedup(name: str, times: Mapping[str, Any], threads: int = 1) -> float | No
     return float(ms["dense"][str(threads)] / ms[name][str(threads)])
 
 
-def tables(results: Results, times: Mapping[str, Any]) -> str:
-    """One table a group."""
-    return "\n\n".join(f"## {title}\n\n{_table(rows, results, times)}" for title, rows in GROUPS.items())
+def figures(results: Results, times: Mapping[str, Any]) -> str:
+    """All that is measured, as a page."""
+    machines = sorted({f"{line['machine']}; PyTorch {line['torch']}, Python {line['python']}" for line in results})
+    trained = "Trained on: " + ". ".join(machines) + ", bfloat16 autocast, a thread each of two runs at a time."
+    timed = f" Timed on: {times['machine']}, {times['rounds']} turns." if times else ""
+    run = {title: [row for row in rows if lines_of(row, results)] for title, rows in GROUPS.items()}
+    tables = [f"## {title}\n\n{table(rows, results, times)}\n" for title, rows in run.items() if rows]
+    return "\n".join([INTRODUCTION.format(machine=trained + timed), *tables])
 
 
-def _table(rows: Sequence[Row], results: Results, times: Mapping[str, Any]) -> str:
-    dense = [(row, accuracy(row, results)) for row in rows if row.recipe(0).compression == 1]
-    best = max((figure for _, figure in dense if figure is not None), default=None)
+def needed(row: Row, results: Results) -> tuple[int, float]:
+    """Epochs and minutes of a row and of what it begins with."""
+    epochs, seconds = row.recipe(0).epochs, mean(line["seconds"] for line in lines_of(row, results))
+    if row.start not in BY_NAME:
+        return epochs, seconds / 60
+    before, minutes = needed(BY_NAME[row.start], results)
+    return before + epochs, minutes + seconds / 60
+
+
+def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any]) -> str:
+    """Rows that have results."""
+    dense = [accuracy(row, results) for row in rows if row.recipe(0).compression == 1]
+    best = max((figure for figure in dense if figure is not None), default=None)
     lines = [HEAD, re.sub(r"[^|]+", "---", HEAD)]
     for row in rows:
         of_row = lines_of(row, results)
-        if not of_row:
-            continue
         own = mean(line["accuracy"] for line in of_row)
         each = ", ".join(f"{line['accuracy']:.2f}" for line in of_row)
+        epochs, minutes = needed(row, results)
         fast = [speedup(row.name, times, threads) for threads in (1, 2)]
         cells = [
             row.name,
@@ -60,9 +86,10 @@ def _table(rows: Sequence[Row], results: Results, times: Mapping[str, Any]) -> s
             each if len(of_row) > 1 else str(of_row[0]["seed"]),
             "" if best is None or row.recipe(0).compression == 1 else f"{best - own:.2f}",
             f"{of_row[0]['compression']:.2f}",
-            *("" if ratio is None else f"{ratio:.2f}x" for ratio in fast),
+            str(epochs),
+            f"{minutes:.1f}",
             f"{of_row[0]['bytes'] / 1e3:.0f}",
-            f"{mean(line['seconds'] for line in of_row) / 60:.1f}",
+            *("" if ratio is None else f"{ratio:.2f}x" for ratio in fast),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
