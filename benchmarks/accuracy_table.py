@@ -18,10 +18,10 @@ INTRODUCTION = """# Figures of accuracy
 Written by `python benchmarks/accuracy.py report`; do not edit. What the rows are: [results](results.md).
 {machine}
 Accuracy is that of the last epoch on the 10,000 held-out images of CIFAR-10 (coarse JPEGs: compare within a table
-only); of several seeds the mean. A drop is against the best dense row of the table. Compression is weights / kept weights of
-the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are those of all trainings that a row needs;
-other work ran on the machine, so minutes of different rows can't be compared. KB are of the ONNX file, "faster" is the
-dense file's time over this one's in ONNX Runtime, one image, all files in turns in one run.
+only); of several seeds the mean. A drop is against the best dense row of the table. Compression is weights / kept
+weights of the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are those of all trainings that a
+row needs; other work ran on the machine, so minutes of different rows can't be compared. KB are of the ONNX file,
+"faster" is the dense file's time over this one's in ONNX Runtime, one image, all files in turns in one run.
 """
 
 Results = Sequence[Mapping[str, Any]]
