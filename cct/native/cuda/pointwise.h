@@ -18,7 +18,7 @@ namespace cct::cuda {
 // so are the copies of 64 pixels of a channel.
 template <int kTile>
 CCT_DEVICE uint32_t place_of_pixels(int channel, int eight) {
-  return channel * kTiles[kTile].pixels() * 2 + (eight ^ channel % kChunk) * 16;
+  return channel * kTiles[kTile].pixels() * 2 + (eight ^ channel % kChunk<Half>)*16;
 }
 
 // What this thread copies of each slab: the same pixels of every kAtATime-th channel. In a row of the table
@@ -28,13 +28,13 @@ struct PointwiseCopies {
   static constexpr Tile kOf = kTiles[kTile];
   static constexpr int kBytes = kOf.copy_pixels * 2, kRow = kOf.pixels() * 2;
   static constexpr int kAcross = kRow / kBytes, kAtATime = kThreads / kAcross;  // channels
-  static constexpr int kCount = kSlab / kAtATime;
+  static constexpr int kCount = kSlab<Half> / kAtATime;
 
   // Which of the slab's 32 channels place i of a row is for.
   CCT_DEVICE static int channel(int i) { return i / kCount + i % kCount * kAtATime; }
 
-  const uint16_t* from;  // if the channel began where the image does
-  uint32_t to, in_row;   // of the first channel: the place in the slab, and in a row of the table
+  const Half* from;     // if the channel began where the image does
+  uint32_t to, in_row;  // of the first channel: the place in the slab, and in a row of the table
 
   // Beyond the last pixel it copies the first ones: nobody asks for their sums.
   CCT_DEVICE PointwiseCopies(const PointwiseArguments& arguments, int first_pixel) {
@@ -55,7 +55,7 @@ struct PointwiseCopies {
       found[i] = load_shared<Found>(table_row + in_row + i * sizeof(Found));
     }
     CCT_UNROLL for (int i = 0; i < kCount; ++i) {
-      const uint32_t at = stage + (to ^ i * kAtATime % kChunk * 16) + i * kAtATime * kRow;
+      const uint32_t at = stage + (to ^ i * kAtATime % kChunk<Half> * 16) + i * kAtATime * kRow;
       start_one(at, reinterpret_cast<const int32_t*>(found)[i]);
     }
   }
@@ -79,18 +79,18 @@ CCT_DEVICE void pointwise(const PointwiseArguments& arguments) {
   const Part part = part_of(arguments.slabs, out_tile, tile.out_channels);
 
   // Where the channels of each slab begin in an image.
-  for (int i = thread; i < part.count * kSlab; i += kThreads) {
-    const int of_slab = PointwiseCopies<kTile>::channel(i % kSlab);
-    const int2 step =
-        load_global(reinterpret_cast<const int2*>(part.steps) + i / kSlab * kSlabSteps + of_slab / kChunk);
-    const int32_t channel = load_global(arguments.inputs + step.x * kChunk + of_slab % kChunk);
+  for (int i = thread; i < part.count * kSlab<Half>; i += kThreads) {
+    const int of_slab = PointwiseCopies<kTile>::channel(i % kSlab<Half>);
+    const int2 step = load_global(reinterpret_cast<const int2*>(part.steps) + i / kSlab<Half> * kSlabSteps +
+                                  of_slab / kChunk<Half>);
+    const int32_t channel = load_global(arguments.inputs + step.x * kChunk<Half> + of_slab % kChunk<Half>);
     store_shared(kEnd + i * 4, channel < 0 ? kNoChannel : channel * arguments.plane);
   }
   const PointwiseCopies<kTile> copies(arguments, first_pixel);
   barrier();
 
   // The next slab to load.
-  const uint16_t* weights = part.weights + thread * 8;
+  const unsigned char* weights = part.weights + thread * kChunkBytes;
   const uint32_t table_end = kEnd + tile.table_bytes(part.count);
   uint32_t row = kEnd;
   const auto load = [&](uint32_t stage) {
@@ -100,12 +100,12 @@ CCT_DEVICE void pointwise(const PointwiseArguments& arguments) {
     }
     commit_copies();
     row += tile.table_bytes(1);
-    weights += tile.out_channels * kSlab;
+    weights += tile.weight_bytes();
   };
 
   // This lane's row of the operands: a channel of one of two steps, 8 pixels.
   constexpr int kAcross = tile.pixels() / tile.warp_pixels;
-  const uint32_t pixels_at = place_of_pixels<kTile>(lane % 8 + lane / 16 * kChunk,
+  const uint32_t pixels_at = place_of_pixels<kTile>(lane % 8 + lane / 16 * kChunk<Half>,
                                                     warp % kAcross * tile.warp_pixels / 8 + lane / 8 % 2);
   const uint32_t weights_at = tile.pixel_bytes() + weights_of_lane(warp / kAcross * tile.warp_channels, lane);
   Sums<kTile> sums = {};
@@ -118,7 +118,8 @@ CCT_DEVICE void pointwise(const PointwiseArguments& arguments) {
     load(stage_before);
     CCT_UNROLL for (int half = 0; half < 2; ++half) {
       add_products<kTile>(
-          sums, [&](int i) { return stage + (pixels_at ^ i * 32) + half * 2 * kChunk * tile.pixels() * 2; },
+          sums,
+          [&](int i) { return stage + (pixels_at ^ i * 32) + half * 2 * kChunk<Half> * tile.pixels() * 2; },
           stage + (weights_at ^ half * 32));
     }
     stage_before = stage;

@@ -8,7 +8,7 @@ BLOCKS = 2  # that the registers of a multiprocessor hold, for each kernel with 
 
 
 def products(tile: Tile) -> int:
-    """Mma instructions of a warp: 16 pixels x 8 output channels x 2 steps each."""
+    """Mma instructions of a warp: 16 pixels x 8 output channels x 2 steps each, whatever a step has."""
     return tile.warp_pixels // 16 * (tile.warp_channels // 8) * 2
 
 

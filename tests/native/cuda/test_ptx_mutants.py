@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from native.cuda import interpreter
 from native.cuda.device_cases import SPECS
+from native.cuda.launch import HELPERS
 from native.cuda.ptx.errors import PtxError, UnknownPtx
 from native.cuda.ptx.parse import Function, parse
 from native.cuda.toolchain import SOURCE, compile_kernels
 
 # A case of each way to load, the kernels with the least code: the compiler takes most of the time. Not K = 0.
-KERNELS = ("cct_gather_64x64", "cct_halo_16x16x64", "cct_halo_8x32x64_by4", "cct_pointwise_64x64")
+KERNELS = ("cct_gather_64x64", "cct_gather_64x64_tf32", "cct_halo_16x16x64", "cct_halo_8x32x64_by4", "cct_pointwise_64x64")
 TRIED = list({spec.kernel: spec for spec in reversed(SPECS) if spec.kernel in KERNELS and spec.keep}.values())
 
 
@@ -86,9 +87,9 @@ def compiled(folder: Path, mutant: Mutant | None) -> dict[str, Function]:
     header, source = folder / "cuda" / "device.h", folder / "cuda" / SOURCE.name
     if mutant:
         header.write_text(mutant.apply(header.read_text()))
-    wanted = "|".join((*KERNELS, "cct_to_chunks", "cct_finish"))
+    wanted = "|".join((*KERNELS, *HELPERS))
     other = re.compile(rf"^CCT_KERNEL\((?!({wanted}),).*?\}}\n(?=CCT_KERNEL|\n)", re.DOTALL | re.MULTILINE)
     text = other.sub("", source.read_text())
-    assert text.count("CCT_KERNEL(") == len(KERNELS) + 2
+    assert text.count("CCT_KERNEL(") == len(KERNELS) + len(HELPERS)
     source.write_text(text)
     return parse(compile_kernels("compute_80", source).path.read_text())

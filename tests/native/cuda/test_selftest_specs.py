@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from native.cuda.host import DEVICES, Gpu, conv_of
-from native.cuda.launch import TILES
+from native.cuda.launch import HELPERS, PLAIN, TILES
 
 from cct.selftest.specs import SPECS
 
@@ -21,5 +21,5 @@ def test_the_cases_reach_every_kernel(cuda_library, mock_driver, monkeypatch, de
         for launched in gpu.launches():
             reached.add(launched.kernel)
             split |= {launched.kernel.split("_")[1]} if launched.grid[2] > 1 else set()
-    assert reached == {*TILES, "cct_to_chunks", "cct_finish", "cct_plain_float32", "cct_plain_float16"}
+    assert reached == {*TILES, *HELPERS, *PLAIN}
     assert split >= {"halo", "gather"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from native.cuda import sass
-from native.cuda.launch import THREADS, TILES
+from native.cuda.launch import SLAB_STEPS, THREADS, TILES
 from native.cuda.slab_work import BLOCKS, copies, pixel_loads, products, weight_loads
 from native.cuda.toolchain import compile_kernels
 
@@ -14,7 +14,7 @@ from native.cuda.toolchain import compile_kernels
 ISSUED = {(64, 64): 3.2, (64, 32): 3.2, (32, 32): 4.5}
 REGISTERS = 65536  # of a multiprocessor
 SHARED = {"sm_80": 164 * 1024, "sm_90": 228 * 1024}  # bytes of a multiprocessor; each block takes 1 KB beside its own
-SLABS = {"halo": 3 * 64, "gather": 3 * 64, "pointwise": 128}  # of 512 channels at up to 12 taps; of 4096 at one
+CHANNELS = {"halo": 3 * 512, "gather": 3 * 512, "pointwise": 1024}  # a chunk a slab: 512 at up to 12 taps; 4096 at one
 
 every_architecture = pytest.mark.parametrize("architecture", sorted(SHARED))
 every_tile = pytest.mark.parametrize("tile", TILES.values(), ids=list(TILES))
@@ -41,7 +41,8 @@ def test_nothing_spills_and_two_blocks_fit(nvcc, architecture):
         by_warps = -(-needs.registers // 8) * 8  # registers are given out in eights
         assert by_warps * THREADS * BLOCKS <= REGISTERS, name
     for tile in TILES.values():
-        assert (tile.shared_bytes(SLABS[tile.way]) + 1024) * BLOCKS <= SHARED[architecture], tile
+        slabs = CHANNELS[tile.way] // tile.chunk
+        assert (tile.shared_bytes(slabs) + 1024) * BLOCKS <= SHARED[architecture], tile
 
 
 @every_architecture
@@ -111,4 +112,5 @@ def test_the_work_of_a_slab():
     tile = TILES["cct_gather_128x128"]
     assert (products(tile), pixel_loads(tile), weight_loads(tile), copies(tile)) == (64, 8, 8, 8)
     for tile in TILES.values():
-        assert products(tile) * 16 * 8 * 16 * THREADS // 32 == tile.pixels * tile.out_channels * 32
+        of_product = 16 * 8 * 2 * tile.chunk
+        assert products(tile) * of_product * THREADS // 32 == tile.pixels * tile.out_channels * SLAB_STEPS * tile.chunk
