@@ -52,6 +52,7 @@ SLOTS = {
     "SetSymbolicDimensions": 271,
     "ReadOpAttr": 272,
     "KernelContext_ParallelFor": 274,
+    "KernelContext_GetResource": 265,
     "KernelContext_GetScratchBuffer": 277,
     "KernelInfoGetAllocator": 278,
 }

@@ -18,7 +18,7 @@ namespace cct::cuda {
 // so are the copies of 64 pixels of a channel.
 template <int kTile>
 CCT_DEVICE uint32_t place_of_pixels(int channel, int eight) {
-  return channel * kTiles[kTile].pixels() * 2 + (eight ^ channel % kChunk<Half>)*16;
+  return channel * kTiles[kTile].pixels() * 2 + 16 * (eight ^ channel % kChunk<Half>);
 }
 
 // What this thread copies of each slab: the same pixels of every kAtATime-th channel. In a row of the table

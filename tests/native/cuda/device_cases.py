@@ -153,10 +153,7 @@ def _tiled(
     case: Case, kernel: str, parts: int, geometry: Geometry, x: Array, y: Array, z: Array | None
 ) -> list[Launch]:
     tile = TILES[kernel]
-    tables = {
-        name: aligned(array)
-        for name, array in vars(slab_tables(case.packed, case.bias, geometry, tile)).items()
-    }
+    tables = {name: aligned(array) for name, array in vars(slab_tables(case.packed, case.bias, geometry, tile)).items()}
     images, channels, height, width = x.shape
     _, out_channels, out_height, out_width = y.shape
     out_tiles, max_slabs = tables["weights"].shape[:2]

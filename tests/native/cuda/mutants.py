@@ -17,7 +17,7 @@ class Mutant:
     file: str
     old: str
     new: str
-    kernels: str  # whose cases find it: the start of their names
+    kernels: str  # whose cases find it: a regular expression for the start of their names
     found: str  # what the emulator says of it, a regular expression
 
     def write(self, folder: Path) -> None:
@@ -32,6 +32,7 @@ class Mutant:
 
 
 GATHER, HALO, POINTWISE, PLAIN = "cct_gather", "cct_halo", "cct_pointwise", "cct_plain"
+TF32 = r"cct_gather_\w+_tf32"
 RACE = "race in shared memory|read of undefined shared memory"
 FLIGHT = "shared access while a copy is in flight"
 STUCK = f"barrier that a thread never reaches|threads wait|{RACE}"
@@ -64,7 +65,49 @@ MUTANTS = [
         GATHER,
         ("weights-elsewhere", WRONG, "+ lane / 16 * 8, lane / 8 % 2)", "+ lane / 8 % 2 * 8, lane / 16)"),
         ("parts-overlap", BOUNDS, "* (block_z() + 1) / grid_z()", "* (block_z() + 1) / grid_z() + 1"),
-        ("no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) * 16", "step * 16"),
+        ("no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) *", "step *"),
+    ),
+    *planted(
+        "slab_products.h",
+        TF32,
+        ("tf32-weights-elsewhere", WRONG, "+ lane / 16 * 8, lane / 8 % 2)", "+ lane / 8 % 2 * 8, lane / 16)"),
+        ("tf32-other-pixels", WRONG, "load_matrices(a[i], pixels(i))", "load_matrices(a[i], pixels(i) ^ 16)"),
+        (
+            "tf32-multiplied-as-float16",
+            WRONG,
+            "multiply_add<Number<kTile>>(sums[i][2 * j],",
+            "multiply_add<Half>(sums[i][2 * j],",
+        ),
+        ("tf32-no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) *", "step *"),
+    ),
+    *planted(
+        "tf32.h",
+        TF32,
+        ("tf32-cut-off", WRONG, "(bits + kLast / 2) & ~(kLast - 1)", "bits & ~(kLast - 1)"),
+        ("tf32-not-rounded", WRONG, "(bits + kLast / 2) & ~(kLast - 1)", "bits"),
+    ),
+    *planted(
+        "to_chunks.h",
+        TF32,
+        ("tf32-channels-of-float16", BOUNDS, "chunk * kChunk<T> + i", "chunk * kChunk<Half> + i"),
+        ("tf32-in-half-a-chunk", WRONG, "words[i * kBytes / 4]", "words[i / 2]"),
+    ),
+    *planted(
+        "pattern_conv.cu",
+        TF32,
+        ("tf32-chunks-of-float16", BOUNDS, "to_chunks<float>", "to_chunks<Half>"),
+        ("tf32-tile-of-float16", BOUNDS, "gather<kGather128x128Tf32>", "gather<kGather128x128>"),
+        ("float32-finished-as-float16", BOUNDS, "finish<float>", "finish<Half>"),
+    ),
+    *planted(
+        "ending.h",
+        TF32,
+        (
+            "float32-residual-as-float16",
+            WRONG,
+            "sums[i] += number_in<T>(words, i)",
+            "sums[i] += number_in<Half>(words, i)",
+        ),
     ),
     *planted(
         "ending.h",
@@ -75,7 +118,7 @@ MUTANTS = [
     *planted(
         "ending.h",
         HALO,
-        ("residual-of-the-other-half", WRONG, "pairs[i / 2] >> i % 2 * 16", "pairs[i / 2] >> (1 - i % 2) * 16"),
+        ("residual-of-the-other-half", WRONG, "words[i / 2] >> i % 2 * 16", "words[i / 2] >> (1 - i % 2) * 16"),
     ),
     *planted(
         "halo.h",
@@ -110,12 +153,12 @@ MUTANTS = [
         (
             "pointwise-channels-of-other-steps",
             WRONG,
-            "step.x * kChunk + of_slab % kChunk",
-            "step.x * kChunk + i % kChunk",
+            "step.x * kChunk<Half> + of_slab % kChunk<Half>",
+            "step.x * kChunk<Half> + i % kChunk<Half>",
         ),
-        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk", "(1 - lane / 16) * kChunk"),
+        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk<Half>", "(1 - lane / 16) * kChunk<Half>"),
         ("pointwise-other-pixels", WRONG, "lane / 8 % 2)", "1 - lane / 8 % 2)"),
-        ("pointwise-no-bank-swizzle", CONFLICTS, "(eight ^ channel % kChunk) * 16", "eight * 16"),
+        ("pointwise-no-bank-swizzle", CONFLICTS, "(eight ^ channel % kChunk<Half>)", "eight"),
     ),
     *planted(
         "slab_products.h",
@@ -125,7 +168,7 @@ MUTANTS = [
     *planted(
         "to_chunks.h",
         GATHER,
-        ("chunks-of-the-first-image", WRONG, "(image * arguments.channels + channel)", "channel"),
+        ("chunks-of-the-first-image", WRONG, "image * arguments.channels * arguments.plane", "0"),
     ),
     *planted(
         "finish.h",
