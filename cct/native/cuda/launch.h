@@ -4,7 +4,9 @@
 // Y = clip(conv(X, W) + bias [+ Z]); X, Z and Y are NCHW. Four ways:
 //
 //   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16 on tensor cores
-//   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels; float16 on tensor cores
+//   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels; float16, or float32 as tf32, on
+//   tensor
+//             cores
 //   gather    any window of at most 32 taps; float16, or float32 as tf32, on tensor cores; to_chunks runs
 //             before it
 //   plain     anything, float32 or float16, on any GPU
@@ -27,7 +29,7 @@
 // dense convolution, though the CPU never reads what is not kept.
 //
 // tf32 is float32 whose last 13 bits tensor cores do not read. Weights and X are rounded to the nearest such
-// number before, on the host and by to_chunks; sums, bias, Z and Y are float32 throughout.
+// number before, on the host, by to_chunks and by pointwise; sums, bias, Z and Y are float32 throughout.
 //
 // All pointers are to the GPU's memory and aligned to 16 bytes. float16 is uint16_t. Below 2^31 each: images
 // * out_plane + 256 and images * chunk_count * height * width (gather), images * row_tiles * column_tiles *
@@ -105,8 +107,8 @@ struct HaloArguments {
 struct PointwiseArguments {
   Slabs slabs;
   Ending ending;
-  const Half* x;          // [images][channels][plane]
-  const int32_t* inputs;  // [chunks][8]: channel of X, or -1
+  const void* x;          // [images][channels][plane], Half or float by the kernel's name
+  const int32_t* inputs;  // [chunks][channels of a chunk]: channel of X, or -1
   int32_t images, channels, plane;
 };
 

@@ -55,6 +55,15 @@ CCT_KERNEL(cct_pointwise_256x64_by4, PointwiseArguments, 2) {
 CCT_KERNEL(cct_pointwise_64x64_by4, PointwiseArguments, 2) {
   CCT_TENSOR_CORES(pointwise<kPointwise64x64By4>(arguments));
 }
+CCT_KERNEL(cct_pointwise_128x128_tf32, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise128x128Tf32>(arguments));
+}
+CCT_KERNEL(cct_pointwise_256x64_tf32, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise256x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_pointwise_64x64_tf32, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise64x64Tf32>(arguments));
+}
 CCT_KERNEL(cct_to_chunks_float16, ChunksArguments, 1) { to_chunks<Half>(arguments); }
 CCT_KERNEL(cct_to_chunks_tf32, ChunksArguments, 1) { CCT_TENSOR_CORES(to_chunks<float>(arguments)); }
 CCT_KERNEL(cct_finish_float16, FinishArguments, 1) { finish<Half>(arguments); }

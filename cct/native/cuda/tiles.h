@@ -34,6 +34,9 @@ struct Tile {
 
   CCT_BOTH constexpr bool halo() const { return way == Way::kHalo; }
 
+  // Of a slab of pointwise.
+  CCT_BOTH constexpr int slab_channels() const { return type == Type::kFloat16 ? kSlab<Half> : kSlab<float>; }
+
   // Weights of a slab.
   CCT_BOTH constexpr int weight_bytes() const { return out_channels * kSlabBytes; }
 
@@ -54,10 +57,10 @@ struct Tile {
   }
 
   // A row of the table for each slab; halo has one more. halo: 4 distances of taps, 8 of channels; pointwise:
-  // 32 distances of channels; gather: 4 x (distance, tap).
+  // distances of the slab's channels; gather: 4 x (distance, tap).
   CCT_BOTH constexpr int table_bytes(int slabs) const {
     if (halo()) return (slabs + 1) * 48;
-    return slabs * (way == Way::kPointwise ? kSlab<Half> * 4 : kSlabSteps * 8);
+    return slabs * (way == Way::kPointwise ? slab_channels() * 4 : kSlabSteps * 8);
   }
 
   // The sums pass through shared memory in this many rounds, in the memory of the pipeline.
@@ -86,6 +89,9 @@ enum TileNumber {
   kGather256x64,
   kGather128x64,
   kGather64x64,
+  kPointwise128x128Tf32,
+  kPointwise256x64Tf32,
+  kPointwise64x64Tf32,
   kGather128x128Tf32,
   kGather256x64Tf32,
   kGather128x64Tf32,
@@ -108,6 +114,9 @@ constexpr Tile kTiles[] = {
     {"cct_gather_256x64", Way::kGather, Type::kFloat16, 1, 256, 64, 64, 64, 3, 0},
     {"cct_gather_128x64", Way::kGather, Type::kFloat16, 1, 128, 64, 64, 32, 4, 0},
     {"cct_gather_64x64", Way::kGather, Type::kFloat16, 1, 64, 64, 32, 32, 4, 0},
+    {"cct_pointwise_128x128_tf32", Way::kPointwise, Type::kTf32, 1, 128, 128, 64, 64, 3, 4},
+    {"cct_pointwise_256x64_tf32", Way::kPointwise, Type::kTf32, 1, 256, 64, 64, 64, 3, 4},
+    {"cct_pointwise_64x64_tf32", Way::kPointwise, Type::kTf32, 1, 64, 64, 32, 32, 4, 4},
     {"cct_gather_128x128_tf32", Way::kGather, Type::kTf32, 1, 128, 128, 64, 64, 3, 0},
     {"cct_gather_256x64_tf32", Way::kGather, Type::kTf32, 1, 256, 64, 64, 64, 3, 0},
     {"cct_gather_128x64_tf32", Way::kGather, Type::kTf32, 1, 128, 64, 64, 32, 4, 0},

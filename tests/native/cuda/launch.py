@@ -127,7 +127,7 @@ class Tile:
         groups = -(-(self.rows + 2) * (self.columns + 16) // 128) * 16
         pixels = groups * 128 if self.halo else self.pixels * 64
         pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.halo else 0)
-        rows = {"halo": (slabs + 1) * 48, "pointwise": slabs * 128, "gather": slabs * 32}
+        rows = {"halo": (slabs + 1) * 48, "pointwise": slabs * SLAB_STEPS * self.chunk * 4, "gather": slabs * 32}
         return pipeline + rows[self.way]
 
 
