@@ -94,7 +94,8 @@ CudaPlan::CudaPlan(const Convolution& conv, const SlabShape& slabs, const Device
 void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, const Device& device) {
   const int64_t pixels = images * out_plane();
   const bool reads_x = conv.in_channels * in_plane() <= kMostPixels;
-  const int copies = conv.half && is_halo(conv.window) && reads_x ? copies_of(size.in[1]) : 0;
+  const int widest = conv.half ? 8 : 4;  // pixels of a copy
+  const int copies = is_halo(conv.window) && reads_x ? std::min(copies_of(size.in[1]), widest) : 0;
   int64_t computed = static_cast<int64_t>(pixels * kMostHaloWaste) + 1;  // pixels, in the best tiles yet
   for (const Tile& candidate : kTiles) {
     if (!copies || !candidate.halo() || !runs(candidate, conv, slabs.tile_channels) ||
@@ -112,7 +113,6 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
   if (tile) {
     blocks = product("tiles of Y", images, row_tiles, column_tiles, slabs.out_tiles);
   } else if (is_pointwise(conv.window) && reads_x && copies_of(in_plane())) {
-    const int widest = conv.half ? 8 : 4;
     choose_flat_tile(conv, Way::kPointwise, std::min(copies_of(in_plane()), widest), slabs, device);
   } else {
     choose_flat_tile(conv, Way::kGather, 0, slabs, device);

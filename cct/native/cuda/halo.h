@@ -8,7 +8,7 @@
 // multiplied, slab s + 1 is transposed; so one barrier a slab will do.
 #pragma once
 
-#include "slab_products.h"
+#include "halo_tile.h"
 
 namespace cct::cuda {
 
@@ -66,16 +66,15 @@ struct HaloCopies {
 
   CCT_DEVICE static int channel() { return thread_index() * kBytes / 16 % kChunk<Half>; }
 
-  CCT_DEVICE HaloCopies(const HaloArguments& arguments, int n, int first_row, int first_column) {
+  CCT_DEVICE HaloCopies(const HaloArguments& arguments, const HaloTile<kTile>& of) {
     const int64_t pixels = static_cast<int64_t>(arguments.height) * arguments.width;
-    image = kept(arguments.x + n * arguments.channels * pixels);
+    image = kept(static_cast<const Half*>(arguments.x) + of.image * arguments.channels * pixels);
     CCT_UNROLL for (int i = 0; i < kCount; ++i) {
       const int group = thread_index() * kBytes / kGroupBytes + i * kAtATime;
-      const int row = first_row - 1 + group / kColumns;
-      const int column = first_column + (group % kColumns - 1) * kGroup + thread_index() * kBytes % 16 / 2;
+      const int row = of.first_row - 1 + group / kColumns;
+      const int column = of.first_column + (group % kColumns - 1) * kGroup + thread_index() * kBytes % 16 / 2;
       from[i] = row * arguments.width + column;
-      inside[i] = row >= 0 && row < arguments.height && column >= 0 && column < arguments.width &&
-                  group < kOf.halo_rows() * kColumns;
+      inside[i] = of.in_image(row, column) && group < kOf.halo_rows() * kColumns;
     }
   }
 
@@ -125,16 +124,10 @@ CCT_DEVICE void halo(const HaloArguments& arguments) {
   constexpr Tile tile = kTiles[kTile];
   const int thread = thread_index(), lane = thread % 32, warp = thread / 32;
 
-  int block = block_x();
-  const int out_tile = block % arguments.slabs.out_tiles;
-  block /= arguments.slabs.out_tiles;
-  const int first_column = block % arguments.column_tiles * tile.columns;
-  block /= arguments.column_tiles;
-  const int first_row = block % arguments.row_tiles * tile.rows, image = block / arguments.row_tiles;
-
-  const Part part = part_of(arguments.slabs, out_tile, tile.out_channels);
+  const HaloTile<kTile> of(arguments);
+  const Part part = part_of(arguments.slabs, of.out_tile, tile.out_channels);
   store_table<kTile>(arguments, part);
-  const HaloCopies<kTile> copies(arguments, image, first_row, first_column);
+  const HaloCopies<kTile> copies(arguments, of);
   barrier();
 
   // The next stage to load: pixels of slab `slab`, weights of the one before.
@@ -199,10 +192,7 @@ CCT_DEVICE void halo(const HaloArguments& arguments) {
   }
   wait_copies<0>();
 
-  end_tile<kTile>(sums, arguments.ending, out_tile, arguments.slabs.out_tiles, [&](int p) {
-    const int y = first_row + p / tile.columns, x = first_column + p % tile.columns;
-    return y < arguments.height && x < arguments.width ? Pixel{image, y * arguments.width + x} : Pixel{-1, 0};
-  });
+  end_tile<kTile>(sums, arguments.ending, of.out_tile, arguments.slabs.out_tiles, of);
 }
 
 #endif

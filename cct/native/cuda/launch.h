@@ -3,7 +3,9 @@
 //
 // Y = clip(conv(X, W) + bias [+ Z]); X, Z and Y are NCHW. Four ways:
 //
-//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16 on tensor cores
+//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16, or float32 as tf32,
+//   on
+//             tensor cores
 //   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels; float16, or float32 as tf32, on
 //   tensor
 //             cores
@@ -29,7 +31,8 @@
 // dense convolution, though the CPU never reads what is not kept.
 //
 // tf32 is float32 whose last 13 bits tensor cores do not read. Weights and X are rounded to the nearest such
-// number before, on the host, by to_chunks and by pointwise; sums, bias, Z and Y are float32 throughout.
+// number before, on the host, by to_chunks, or where they are loaded; sums, bias, Z and Y are float32
+// throughout.
 //
 // All pointers are to the GPU's memory and aligned to 16 bytes. float16 is uint16_t. Below 2^31 each: images
 // * out_plane + 256 and images * chunk_count * height * width (gather), images * row_tiles * column_tiles *
@@ -97,8 +100,8 @@ struct Ending {
 struct HaloArguments {
   Slabs slabs;
   Ending ending;
-  const Half* x;          // [images][channels][height][width]
-  const int32_t* inputs;  // [chunks][8]: channel of X, or -1
+  const void* x;          // [images][channels][height][width], Half or float by the kernel's name
+  const int32_t* inputs;  // [chunks][channels of a chunk]: channel of X, or -1
   int32_t images, channels, height, width;
   int32_t row_tiles, column_tiles;  // ceil(height / rows of the tile), ceil(width / its columns)
 };

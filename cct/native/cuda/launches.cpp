@@ -18,7 +18,7 @@ class Run {
     HaloArguments arguments{};
     arguments.slabs = weights_.slabs()->slabs;
     arguments.ending = ending();
-    arguments.x = static_cast<const Half*>(images_.x);
+    arguments.x = images_.x;
     arguments.inputs = weights_.slabs()->inputs;
     arguments.images = int32(plan_.images);
     arguments.channels = int32(conv_.in_channels);

@@ -4,6 +4,7 @@
 #include "finish.h"
 #include "gather.h"
 #include "halo.h"
+#include "halo_tf32.h"
 #include "plain.h"
 #include "pointwise.h"
 #include "to_chunks.h"
@@ -54,6 +55,15 @@ CCT_KERNEL(cct_pointwise_256x64_by4, PointwiseArguments, 2) {
 }
 CCT_KERNEL(cct_pointwise_64x64_by4, PointwiseArguments, 2) {
   CCT_TENSOR_CORES(pointwise<kPointwise64x64By4>(arguments));
+}
+CCT_KERNEL(cct_halo_8x32x64_tf32, HaloArguments, 2) {
+  CCT_TENSOR_CORES(halo_tf32<kHalo8x32x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_halo_16x16x64_tf32, HaloArguments, 2) {
+  CCT_TENSOR_CORES(halo_tf32<kHalo16x16x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_halo_8x16x128_tf32, HaloArguments, 2) {
+  CCT_TENSOR_CORES(halo_tf32<kHalo8x16x128Tf32>(arguments));
 }
 CCT_KERNEL(cct_pointwise_128x128_tf32, PointwiseArguments, 2) {
   CCT_TENSOR_CORES(pointwise<kPointwise128x128Tf32>(arguments));

@@ -137,10 +137,10 @@ CCT_DEVICE void pointwise(const PointwiseArguments& arguments) {
     load(stage_before);
     CCT_UNROLL for (int half = 0; half < 2; ++half) {
       const uint32_t channels = stage + half * 2 * kChunk<T> * kPixelRow<kTile>;
-      const auto pixels = [&](int i,
-                              int eight = 0) {  // of the i-th 16, from the first or second 8 of them on
-        const uint32_t beside = (i * 16 + eight * 8) * sizeof(T);
-        return channels + (pixels_at ^ beside % 128) + beside / 128 * 128;
+      const auto pixels = [&](int i, int q = 0) {  // q: the second 8 of the 16, channels of the other step
+        const uint32_t beside = (i * 16 + q % 2 * 8) * sizeof(T);
+        return channels + q / 2 * kChunk<T> * kPixelRow<kTile> + (pixels_at ^ beside % 128) +
+               beside / 128 * 128;
       };
       add_products<kTile>(sums, pixels, stage + (weights_at ^ half * 32));
     }

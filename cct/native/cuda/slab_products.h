@@ -54,26 +54,17 @@ CCT_DEVICE uint32_t weights_of_lane(int first_channel, int lane) {
   return place_in_slab(first_channel + lane % 8 + lane / 16 * 8, lane / 8 % 2);
 }
 
-// What load_transposed would bring of float32, whose numbers it can't part, rounded on the way: pixels g and
-// g + 8 of channel t, then of channel t + 4, where g = lane / 4 and t = lane % 4. `from` and `behind` are
-// where the first two lie in rows of pixels.
-CCT_DEVICE void load_rounded(uint32_t (&to)[4], uint32_t from, uint32_t behind, int row) {
-  to[0] = operand_of(load_shared<float>(from));
-  to[1] = operand_of(load_shared<float>(behind));
-  to[2] = operand_of(load_shared<float>(from + 4 * row));
-  to[3] = operand_of(load_shared<float>(behind + 4 * row));
-}
-
 // Adds the products of two steps, half a slab. `pixels(i)` is the address of the lane's row of the i-th 16
 // pixels, `weights` that of weights_of_lane in the slab. A row has the steps of a pixel; in pointwise it has
-// the pixels of a channel.
+// the pixels of a channel. Where float32 lies as in X, no instruction loads what transposes it: `pixels(i,
+// q)` is the address of the lane's number q of multiply_add's a, which is rounded here.
 template <int kTile, class Pixels>
 CCT_DEVICE void add_products(Sums<kTile>& sums, Pixels pixels, uint32_t weights) {
   constexpr int kPixels = kTiles[kTile].warp_pixels / 16, kChannels = kTiles[kTile].warp_channels / 16;
   uint32_t a[kPixels][4], b[kChannels][4];
   CCT_UNROLL for (int i = 0; i < kPixels; ++i) {
-    if constexpr (kTiles[kTile].way == Way::kPointwise && kTiles[kTile].type == Type::kTf32) {
-      load_rounded(a[i], pixels(i, 0), pixels(i, 1), kTiles[kTile].pixels() * 4);
+    if constexpr (kTiles[kTile].way != Way::kGather && kTiles[kTile].type == Type::kTf32) {
+      CCT_UNROLL for (int q = 0; q < 4; ++q) a[i][q] = operand_of(load_shared<float>(pixels(i, q)));
     } else if constexpr (kTiles[kTile].way == Way::kPointwise) {
       load_transposed(a[i], pixels(i));
     } else {

@@ -40,26 +40,36 @@ struct Tile {
   // Weights of a slab.
   CCT_BOTH constexpr int weight_bytes() const { return out_channels * kSlabBytes; }
 
-  // halo copies groups of 8 pixels, and so a row starts 8 before the tile and ends 8 after it. Groups are
-  // filled up to what all threads copy at a time, and all warps transpose.
+  CCT_BOTH constexpr bool transposes() const { return halo() && type == Type::kFloat16; }
+
+  // halo copies groups of 8 pixels, or of 4 of float32, and so a row starts one before the tile and ends one
+  // after it.
   CCT_BOTH constexpr int halo_rows() const { return rows + 2; }
-  CCT_BOTH constexpr int halo_columns() const { return columns + 16; }
+  CCT_BOTH constexpr int halo_columns() const { return columns + (type == Type::kFloat16 ? 16 : 8); }
+
+  // Groups of 8 pixels of 8 channels, filled up to what all threads copy at a time, and all warps transpose.
   CCT_BOTH constexpr int halo_groups() const { return (halo_rows() * halo_columns() / 8 + 15) / 16 * 16; }
+
+  // float32: groups of a channel, filled up to what divides the threads, and its bytes. The 4 channels of a
+  // slab lie 8 banks apart.
+  CCT_BOTH constexpr int halo_pieces() const { return (halo_rows() * halo_columns() / 4 + 63) / 64 * 64; }
+  CCT_BOTH constexpr int halo_plane() const { return halo_pieces() * 16 + 32; }
 
   // Pixels of a slab.
   CCT_BOTH constexpr int pixel_bytes() const {
-    return halo() ? halo_groups() * 8 * kChunkBytes : pixels() * kSlabBytes;
+    if (!halo()) return pixels() * kSlabBytes;
+    return transposes() ? halo_groups() * 8 * kChunkBytes : kChunk<float> * halo_plane();
   }
 
-  // Everything but the table. halo has two buffers of transposed pixels beside the stages.
+  // Everything but the table. What transposes has two buffers of transposed pixels beside the stages.
   CCT_BOTH constexpr int pipeline_bytes() const {
-    return stages * (pixel_bytes() + weight_bytes()) + (halo() ? 2 * pixel_bytes() : 0);
+    return stages * (pixel_bytes() + weight_bytes()) + (transposes() ? 2 * pixel_bytes() : 0);
   }
 
-  // A row of the table for each slab; halo has one more. halo: 4 distances of taps, 8 of channels; pointwise:
-  // distances of the slab's channels; gather: 4 x (distance, tap).
+  // A row of the table for each slab; what transposes has one more. halo: 4 distances of taps, 8 or 4 of
+  // channels; pointwise: distances of the slab's channels; gather: 4 x (distance, tap).
   CCT_BOTH constexpr int table_bytes(int slabs) const {
-    if (halo()) return (slabs + 1) * 48;
+    if (transposes()) return (slabs + 1) * 48;
     return slabs * (way == Way::kPointwise ? slab_channels() * 4 : kSlabSteps * 8);
   }
 
@@ -89,6 +99,9 @@ enum TileNumber {
   kGather256x64,
   kGather128x64,
   kGather64x64,
+  kHalo8x32x64Tf32,
+  kHalo16x16x64Tf32,
+  kHalo8x16x128Tf32,
   kPointwise128x128Tf32,
   kPointwise256x64Tf32,
   kPointwise64x64Tf32,
@@ -114,6 +127,9 @@ constexpr Tile kTiles[] = {
     {"cct_gather_256x64", Way::kGather, Type::kFloat16, 1, 256, 64, 64, 64, 3, 0},
     {"cct_gather_128x64", Way::kGather, Type::kFloat16, 1, 128, 64, 64, 32, 4, 0},
     {"cct_gather_64x64", Way::kGather, Type::kFloat16, 1, 64, 64, 32, 32, 4, 0},
+    {"cct_halo_8x32x64_tf32", Way::kHalo, Type::kTf32, 8, 32, 64, 64, 64, 3, 4},
+    {"cct_halo_16x16x64_tf32", Way::kHalo, Type::kTf32, 16, 16, 64, 64, 64, 3, 4},
+    {"cct_halo_8x16x128_tf32", Way::kHalo, Type::kTf32, 8, 16, 128, 64, 64, 3, 4},
     {"cct_pointwise_128x128_tf32", Way::kPointwise, Type::kTf32, 1, 128, 128, 64, 64, 3, 4},
     {"cct_pointwise_256x64_tf32", Way::kPointwise, Type::kTf32, 1, 256, 64, 64, 64, 3, 4},
     {"cct_pointwise_64x64_tf32", Way::kPointwise, Type::kTf32, 1, 64, 64, 32, 32, 4, 4},

@@ -122,13 +122,27 @@ class Tile:
         """Channels of a chunk."""
         return CHUNK_BYTES // (4 if self.type == "tf32" else 2)
 
+    @property
+    def transposes(self) -> bool:
+        return self.halo and self.type == "float16"
+
+    @property
+    def halo_pixels(self) -> int:
+        """Of a channel, around the tile too: a copy of 16 bytes on either side of each row."""
+        return (self.rows + 2) * (self.columns + 2 * self.chunk)
+
     def shared_bytes(self, slabs: int) -> int:
         """Of a launch whose parts have at most that many slabs."""
-        groups = -(-(self.rows + 2) * (self.columns + 16) // 128) * 16
-        pixels = groups * 128 if self.halo else self.pixels * 64
-        pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.halo else 0)
-        rows = {"halo": (slabs + 1) * 48, "pointwise": slabs * SLAB_STEPS * self.chunk * 4, "gather": slabs * 32}
-        return pipeline + rows[self.way]
+        pixels = self.pixels * 64
+        if self.halo:
+            pixels = (
+                -(-self.halo_pixels // 128) * 16 * 128
+                if self.transposes
+                else 4 * (-(-self.halo_pixels // 256) * 1024 + 32)
+            )
+        pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.transposes else 0)
+        rows = {"halo": slabs * 32, "pointwise": slabs * SLAB_STEPS * self.chunk * 4, "gather": slabs * 32}
+        return pipeline + ((slabs + 1) * 48 if self.transposes else rows[self.way])
 
 
 def _tiles() -> dict[str, Tile]:
