@@ -149,4 +149,4 @@ def _reads(tile: Tile, layer: Layer, layout: str) -> bool:
         return False
     if layout == "channel-last":
         return tile.halo
-    return tile.copy_pixels == math.gcd(layer.size if tile.halo else layer.size**2, 8)
+    return tile.copy_pixels == math.gcd(layer.size if tile.halo else layer.size**2, tile.chunk)

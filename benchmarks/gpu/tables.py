@@ -30,8 +30,8 @@ KERNELS = """\
 
 Cycles that a block of threads takes of each part of a multiprocessor for 32 products of each output, or 16 of tf32. "Of
 peak": the share of the tensor cores' rate by mma.sync ({products:.0f} products a cycle, or {tf32:.0f} of tf32) that the
-slowest part leaves. The last rows are an estimate of halo for channel-last input: the compiled loop less what transposes, with one pixel around the
-tile instead of eight."""
+slowest part leaves. The last rows are an estimate of halo for channel-last input: the compiled loop less what
+transposes, with one pixel around the tile instead of eight."""
 
 ROOFLINE = "## ROOFLINE, {gpu}, {network}"
 TF32_ROOFLINE = "## ROOFLINE in tf32, {gpu}, {network}"
@@ -42,7 +42,7 @@ Blocks of 64x8, NCHW, the kernels that the library chooses. Dense: the fastest o
 TF32_BUDGET = """\
 ## BUDGET in tf32, {gpu}, {network}
 
-The same in float32 as tf32, where every layer takes a pass to chunks and gather. Dense: gather's tiles without a pass."""
+The same in float32 as tf32."""
 LAYOUT = """\
 ## BUDGET of layouts, {gpu}, {network} at {reduction:g}x
 

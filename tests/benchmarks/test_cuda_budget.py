@@ -37,7 +37,8 @@ def same_cost(tile: Tile) -> SlabCost:
 
 COMPILED = {name: same_cost(tile) for name, tile in TILES.items()}
 COSTS = Costs(
-    COMPILED, {name: cost for name, cost in COMPILED.items() if "pointwise" not in name and not name.endswith("by4")}
+    COMPILED,
+    {name: cost for name, cost in COMPILED.items() if "pointwise" not in name and not name.endswith(("by4", "tf32"))},
 )
 
 
@@ -147,9 +148,10 @@ def test_plans_are_the_librarys():
     assert name(Layer(1024, 256, 14, 1, 1), 32) == "cct_pointwise_64x64_by4"  # 14x14 is no multiple of 8
     assert name(Layer(2048, 512, 7, 1, 1), 1) == "cct_gather_64x64"
     single = replace(Layer(512, 512, 28, 3, 1), number="tf32")
-    assert name(single, 8) == "cct_gather_256x64_tf32"
+    assert name(single, 8) == "cct_halo_8x32x64_tf32"
+    assert name(replace(single, size=14), 32) == "cct_gather_256x64_tf32"
+    assert name(replace(single, window=1), 8) == "cct_pointwise_256x64_tf32"
     assert name(single, 8, DENSE).endswith("_tf32")
-    assert chosen(A100, COSTS, Work(single, 8, 4.0)).to_chunks
     small = chosen(A100, COSTS, Work(Layer(512, 512, 14, 3, 1), 1, 4.0))
     assert (small.blocks, small.parts, small.to_chunks) == (4 * 8, 4, True)
 

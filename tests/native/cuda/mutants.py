@@ -32,7 +32,7 @@ class Mutant:
 
 
 GATHER, HALO, POINTWISE, PLAIN = "cct_gather", "cct_halo", "cct_pointwise", "cct_plain"
-TF32 = r"cct_gather_\w+_tf32"
+TF32, TF32_HALO, TF32_POINTWISE = r"cct_gather_\w+_tf32", r"cct_halo_\w+_tf32", r"cct_pointwise_\w+_tf32"
 RACE = "race in shared memory|read of undefined shared memory"
 FLIGHT = "shared access while a copy is in flight"
 STUCK = f"barrier that a thread never reaches|threads wait|{RACE}"
@@ -79,6 +79,40 @@ MUTANTS = [
             "multiply_add<Half>(sums[i][2 * j],",
         ),
         ("tf32-no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) *", "step *"),
+    ),
+    *planted(
+        "slab_products.h",
+        TF32_HALO,
+        (
+            "halo-tf32-not-rounded",
+            WRONG,
+            "operand_of(load_shared<float>(pixels(i, q)))",
+            "bits_of(load_shared<float>(pixels(i, q)))",
+        ),
+    ),
+    *planted(
+        "halo_tf32.h",
+        TF32_HALO,
+        ("halo-tf32-no-barrier", RACE, "    barrier();  // the slab is here", "    // the slab is here"),
+        ("halo-tf32-waits-for-less", FLIGHT, "wait_copies<tile.stages - 2>", "wait_copies<tile.stages - 1>"),
+        ("halo-tf32-uses-half-a-table", RACE, "  barrier();\n\n  // The next slab", "\n  // The next slab"),
+        ("halo-tf32-steps-exchanged", WRONG, "(q / 2 ? right : left)", "(q / 2 ? left : right)"),
+        ("halo-tf32-halves-exchanged", WRONG, "q % 2 * 32", "(1 - q % 2) * 32"),
+        ("halo-tf32-reads-outside", BOUNDS, "inside && distance != kNoChannel", "distance != kNoChannel"),
+        ("halo-tf32-padding-is-a-channel", BOUNDS, "inside && distance != kNoChannel", "inside"),
+        ("halo-tf32-other-channels", WRONG, "lane % 4 * tile.halo_plane()", "lane / 8 * tile.halo_plane()"),
+    ),
+    *planted(
+        "tiles.h",
+        TF32_HALO,
+        ("halo-tf32-no-bank-offset", CONFLICTS, "halo_pieces() * 16 + 32", "halo_pieces() * 16"),
+    ),
+    *planted(
+        "pointwise.h",
+        TF32_POINTWISE,
+        ("pointwise-tf32-other-channels", WRONG, "q / 2 * kChunk<T>", "(1 - q / 2) * kChunk<T>"),
+        ("pointwise-tf32-other-pixels", WRONG, "q % 2 * 8", "(1 - q % 2) * 8"),
+        ("pointwise-tf32-no-bank-swizzle", CONFLICTS, "channel % 4 * 2", "0"),
     ),
     *planted(
         "tf32.h",
@@ -153,12 +187,12 @@ MUTANTS = [
         (
             "pointwise-channels-of-other-steps",
             WRONG,
-            "step.x * kChunk<Half> + of_slab % kChunk<Half>",
-            "step.x * kChunk<Half> + i % kChunk<Half>",
+            "step.x * kChunk<T> + of_slab % kChunk<T>",
+            "step.x * kChunk<T> + i % kChunk<T>",
         ),
-        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk<Half>", "(1 - lane / 16) * kChunk<Half>"),
+        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk<T>", "(1 - lane / 16) * kChunk<T>"),
         ("pointwise-other-pixels", WRONG, "lane / 8 % 2)", "1 - lane / 8 % 2)"),
-        ("pointwise-no-bank-swizzle", CONFLICTS, "(eight ^ channel % kChunk<Half>)", "eight"),
+        ("pointwise-no-bank-swizzle", CONFLICTS, "channel % 8", "0"),
     ),
     *planted(
         "slab_products.h",
