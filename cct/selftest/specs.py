@@ -155,8 +155,11 @@ _PLAIN_FLOAT16 = (
     Spec((2, 16, 8, 16), 32, keep=0.0, residual=True, act="relu"),  # bias and Z alone
 )
 
-# float32 on tensor cores: gather again, whatever the window, with each of its tiles.
+# float32 on tensor cores: halo, pointwise and gather again, with each of their tiles.
 _TF32 = (
+    Spec((2, 32, 16, 16), 64, residual=True, act="relu"),
+    Spec((8, 16, 80, 80), 64, window=(1, 1), entries=1, patterns=1, pads=_NONE, act="relu"),
+    Spec((8, 16, 80, 80), 128, block=(128, 8), window=(1, 1), entries=1, patterns=1, pads=_NONE, residual=True),
     Spec((1, 64, 56, 56), 64, act="relu"),
     Spec((2, 40, 15, 32), 136, block=(128, 8), residual=True, act="relu"),
     Spec((2, 256, 7, 7), 256, keep=0.4, residual=True, act="relu"),  # so few tiles that the sum is split
@@ -198,6 +201,6 @@ SPECS = (
     *_GATHER,
     *_PLAIN_FLOAT16,
     *(replace(spec, types="float32") for spec in _TF32),
-    *(replace(spec, types="float16 weights") for spec in _TF32[:3]),
+    *(replace(spec, types="float16 weights") for spec in _TF32[:2]),
     *(replace(spec, types=types, exact=True) for types in ("float32", "float16 weights") for spec in _SINGLE),
 )
