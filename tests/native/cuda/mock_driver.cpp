@@ -43,6 +43,7 @@ struct MockContext {
 };
 
 struct Kernel {
+  const MockContext* context;
   std::string name;
   void (*run)(const void*);
   int shared_bytes = 48 << 10;  // that a launch may ask for
@@ -280,7 +281,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
   const auto run = find_kernel(name);
   if (!run) return kNotFound;
   const std::lock_guard<std::mutex> lock(mutex);
-  *function = &of.kernels.insert({name, {name, run}}).first->second;
+  *function = &of.kernels.insert({name, {of.context, name, run}}).first->second;
   return 0;
 }
 
@@ -312,6 +313,7 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
                    void** extra) {
   const Kernel& kernel = *static_cast<Kernel*>(function);
   if (contexts.empty()) return kInvalidContext;
+  if (!is_current(kernel.context)) return kInvalidHandle;
   if (!grid_x || !grid_y || !grid_z || grid_x > INT32_MAX || grid_y > 65535 || grid_z > 65535)
     return kInvalidValue;
   if (threads != kThreads || block_y != 1 || block_z != 1 || extra) return kInvalidValue;
