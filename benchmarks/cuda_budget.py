@@ -30,7 +30,7 @@ def costs_of(architecture: str) -> Costs:
     compiled = slab_costs(TILES, found)
     others = {name: cost for name, cost in compiled.items() if cost.tile.way == "gather"}
     for name, cost in compiled.items():
-        if cost.tile.halo and cost.tile.copy_pixels == 8 and (loop := found[name].product_loop):
+        if cost.tile.transposes and cost.tile.copy_pixels == 8 and (loop := found[name].product_loop):
             others[name] = channel_last(cost.tile, loop)
     return Costs(compiled, others)
 

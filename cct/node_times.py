@@ -6,7 +6,7 @@ import json
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,12 @@ class NodeTime:
 
 
 def profile(
-    model: Path | bytes, use: Callable[[Any], object], *, provider: str = "cpu", threads: int | None = None
+    model: Path | bytes,
+    use: Callable[[Any], object],
+    *,
+    provider: str = "cpu",
+    provider_options: Mapping[str, object] | None = None,
+    threads: int | None = None,
 ) -> list[dict[str, Any]]:
     """The events of all nodes while `use` runs a session of the model, in order.
 
@@ -54,13 +59,14 @@ def profile(
         model: the ONNX file, or its bytes.
         use: is given the session.
         provider: "cpu" or "cuda".
+        provider_options: as `cct.session` takes them.
         threads: within an operator; None for as many as there are cores.
     """
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
         options = ort.SessionOptions()
         options.enable_profiling = True
         options.profile_file_prefix = os.path.join(folder, "profile")
-        opened = session(model, provider=provider, threads=threads, options=options)
+        opened = session(model, provider=provider, provider_options=provider_options, threads=threads, options=options)
         use(opened)
         events = json.loads(Path(opened.end_profiling()).read_text())
     return [e for e in events if e.get("cat") == "Node" and e["name"].endswith(_EVENT)]

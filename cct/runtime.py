@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import onnxruntime as ort
@@ -20,6 +21,7 @@ def session(
     model: str | os.PathLike[str] | bytes,
     *,
     provider: str = "cpu",
+    provider_options: Mapping[str, object] | None = None,
     threads: int | None = None,
     library: bool = True,
     options: ort.SessionOptions | None = None,
@@ -29,6 +31,7 @@ def session(
     Args:
         model: a path, or the file's bytes.
         provider: "cpu" or "cuda".
+        provider_options: as ONNX Runtime documents them for the provider; {"use_tf32": 0} keeps float32 exact on CUDA.
         threads: within one operator; None leaves it to the options, whose default is all cores.
         library: False runs the function bodies instead of the library's routines.
         options: further session options, instead of ours that log nothing. The library is registered in them, so
@@ -60,7 +63,8 @@ def session(
     try:
         source = model if isinstance(model, bytes) else name
         # Without enable_fallback=0 a failure of the provider, on opening or in a later run, ends on the CPU.
-        opened = ort.InferenceSession(source, options, providers=[PROVIDERS[provider]], enable_fallback=0)
+        providers = [(PROVIDERS[provider], dict(provider_options or {}))]
+        opened = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
     except Exception as error:
         raise CctError(f"ONNX Runtime {ort.__version__} refuses {name}: {_line(error)}") from error
     # Without a driver ONNX Runtime falls back to the CPU with a mere warning.

@@ -114,7 +114,7 @@ def validate(
     few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
     errors = parity(path, few, load_model(pruned).module if pruned is not None else None, provider)
     half = any(node.inputs[7].dtype == ir.DataType.FLOAT16 for node in nodes if node.inputs[7] is not None)
-    limit = MAX_ERROR["float16" if half else "float32"]
+    limit = MAX_ERROR["float16" if half else "tf32" if provider == "cuda" else "float32"]
     if not all(error <= limit for leg, error in errors.items() if leg != "torch"):
         raise CctError(
             f"{path} answers one thing with the library and another without ({errors}): it is no file of cct"

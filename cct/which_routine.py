@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 _MOST_TAPS = 32  # of the tensor core routines: kMostTaps of native/cuda/launch.h
 
 
@@ -19,12 +21,14 @@ def which_routine(
         group: groups of the convolution.
 
     Returns:
-        The ISA row on the CPU; on CUDA "tensor cores" or "plain", or both names where the library decides when it has
-        the weights: a group of few channels would fill tensor cores with zeros.
+        The ISA row on the CPU; on CUDA "tensor cores", with "tf32" where they round float32, or "plain", or both names
+        where the library decides when it has the weights: a group of few channels would fill tensor cores with zeros.
     """
     if provider == "cpu":
         return isa
-    fits = x_type == "float16" and 0 < positions <= _MOST_TAPS and (capability is None or capability >= (8, 0))
-    if not fits:
+    forbidden = x_type == "float32" and os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
+    fits = 0 < positions <= _MOST_TAPS and (capability is None or capability >= (8, 0))
+    if forbidden or not fits:
         return "plain"
-    return "tensor cores" if group == 1 else "tensor cores or plain"
+    routine = "tensor cores, tf32" if x_type == "float32" else "tensor cores"
+    return routine if group == 1 else f"{routine} or plain"

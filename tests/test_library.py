@@ -105,6 +105,18 @@ assert numpy.allclose(answer, numpy.load("expected.npy"), atol=1e-4)
 NO_LIBRARY = "cct has no library for Linux i686: the model runs as dense convolutions"
 
 
+def test_options_reach_the_provider(monkeypatch):
+    given = {}
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *a, **named: given.update(named) or real(*a, **named))
+    model = small_model().model().SerializeToString()
+    cct.session(model)
+    assert given["providers"] == [("CPUExecutionProvider", {})]
+    opened = cct.session(model, provider_options={"use_arena": 0})
+    assert given["providers"] == [("CPUExecutionProvider", {"use_arena": 0})]
+    assert opened.get_providers() == ["CPUExecutionProvider"]
+
+
 def test_elsewhere_the_body_runs_and_the_session_says_so(without_library):
     done = python(without_library, "-c", ANSWER.format(library=True), elsewhere=True)
     assert done.returncode == 0, done.stderr

@@ -74,11 +74,11 @@ class Plan:
         slabs = -(-work.layer.slabs(work.reduction) // self.parts)
         computing = waves * slabs * self.cost.bound(gpu) / gpu.clock
         x, z, y = work.layer.read(work.batch), work.layer.added(work.batch), work.layer.written(work.batch)
-        weights = work.layer.weights(work.reduction) * BYTES / gpu.memory
+        weights = work.layer.weight_bytes(work.reduction) / gpu.memory
         passes = 2 * moved(gpu, x) if self.to_chunks else 0.0
         result = moved(gpu, z) + moved(gpu, y)
         if self.parts > 1:
-            partials = moved(gpu, 2 * y * self.parts)  # float32
+            partials = moved(gpu, 4 * work.pixels * work.layer.out_channels * self.parts)  # float32
             passes += partials + result
             result = partials
         return max(computing, moved(gpu, x) + weights + result) + passes
@@ -101,7 +101,7 @@ def candidates(gpu: Gpu, costs: Costs, work: Work, layout: str) -> list[Plan]:
     found = []
     for cost in every.values():
         tile = cost.tile
-        if not dense and tile.out_channels != 64:
+        if tile.type != work.layer.number or (not dense and tile.out_channels != 64):
             continue
         if tile.way != "gather" and (dense or not _reads(tile, work.layer, layout)):
             continue
@@ -140,7 +140,7 @@ def fastest(gpu: Gpu, work: Work, plans: Iterable[Plan]) -> Plan:
 
 def chain_ends(gpu: Gpu, batch: int, tensors: Iterable[tuple[int, int]]) -> float:
     """Seconds of the passes that channel-last chains have at their ends: each tensor is read and written."""
-    return sum(2 * moved(gpu, batch * channels * size**2 * BYTES) for channels, size in tensors)
+    return sum(2 * moved(gpu, batch * channels * size**2 * BYTES["float16"]) for channels, size in tensors)
 
 
 def _reads(tile: Tile, layer: Layer, layout: str) -> bool:
@@ -149,4 +149,4 @@ def _reads(tile: Tile, layer: Layer, layout: str) -> bool:
         return False
     if layout == "channel-last":
         return tile.halo
-    return tile.copy_pixels == math.gcd(layer.size if tile.halo else layer.size**2, 8)
+    return tile.copy_pixels == math.gcd(layer.size if tile.halo else layer.size**2, tile.chunk)

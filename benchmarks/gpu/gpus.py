@@ -32,10 +32,13 @@ class Gpu:
     l2_rate: float
     mma: float = 1.0
 
-    @property
-    def products(self) -> float:
+    def peak(self, number: str) -> float:
+        """Operations a second of the tensor cores; of tf32 half as many as of float16."""
+        return self.tensor if number == "float16" else self.tensor / 2
+
+    def products(self, number: str) -> float:
         """Multiply-adds of a multiprocessor in a cycle, by mma.sync."""
-        return self.tensor * self.mma / 2 / self.clock / self.multiprocessors
+        return self.peak(number) * self.mma / 2 / self.clock / self.multiprocessors
 
 
 # NVIDIA's data sheets and architecture papers: A100-SXM4-40GB, H100-SXM5. 5120 bytes a cycle come out of the cache of

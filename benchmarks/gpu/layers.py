@@ -1,11 +1,11 @@
-"""The convolutions of two networks that are pruned: all but the first and the shortcuts. 224x224 pixels, float16."""
+"""The convolutions of two networks that are pruned: all but the first and the shortcuts. 224x224 pixels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-BYTES = 2
-CHUNK = 8  # channels of a step
+BYTES = {"float16": 2, "tf32": 4}  # of a number of X, Y and the weights
+CHUNK = {"float16": 8, "tf32": 4}  # channels of a step
 SLAB = 4  # steps
 PATTERN = 4  # of 9 positions that a kernel of 3x3 keeps
 DENSE = 1.0
@@ -16,7 +16,7 @@ REDUCTIONS = (2.25, 4.0, 8.0)
 class Layer:
     """A convolution with padding that keeps the size, or halves it with stride 2; `count` of it in the network.
 
-    Where `residual`, it adds another tensor to its result.
+    Where `residual`, it adds another tensor to its result. `number` is what tensor cores multiply.
     """
 
     in_channels: int
@@ -26,6 +26,7 @@ class Layer:
     count: int
     stride: int = 1
     residual: bool = False
+    number: str = "float16"
 
     def __str__(self) -> str:
         stride = f" /{self.stride}" if self.stride > 1 else ""
@@ -44,9 +45,13 @@ class Layer:
         """Weights that are left."""
         return self.in_channels * self.out_channels * self.window**2 / reduction
 
+    def weight_bytes(self, reduction: float) -> float:
+        """Of those."""
+        return self.weights(reduction) * BYTES[self.number]
+
     def read(self, batch: int) -> float:
         """Bytes of X."""
-        return batch * self.size**2 * self.in_channels * BYTES
+        return batch * self.size**2 * self.in_channels * BYTES[self.number]
 
     def added(self, batch: int) -> float:
         """Bytes of Z."""
@@ -54,14 +59,14 @@ class Layer:
 
     def written(self, batch: int) -> float:
         """Bytes of Y."""
-        return batch * self.out_size**2 * self.out_channels * BYTES
+        return batch * self.out_size**2 * self.out_channels * BYTES[self.number]
 
     def slabs(self, reduction: float) -> int:
         """Of an out tile whose output channels are one block: patterns, then whole kernels, as the pruning takes them.
 
         A dense kernel of 3x3 is taken as nine steps a chunk without filling: as if slabs could have any steps.
         """
-        chunks = self.in_channels / CHUNK
+        chunks = self.in_channels / CHUNK[self.number]
         if reduction == DENSE:
             return _up(chunks * self.window**2 / SLAB)
         if self.window == 1:

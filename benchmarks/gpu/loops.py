@@ -11,7 +11,7 @@ from native.cuda.sass import Kernel, Loop
 from native.cuda.slab_work import pixel_pieces, products, weight_pieces
 
 from gpu.gpus import ISSUED, SHARED_BYTES, Gpu
-from gpu.layers import CHUNK, SLAB
+from gpu.layers import SLAB
 
 WARP = 32
 PIECE = 16  # bytes
@@ -36,7 +36,7 @@ class SlabCost:
         """What each part of the multiprocessor needs; the largest is the least that a slab takes."""
         of_multiprocessor = gpu.l2_rate / gpu.clock / gpu.multiprocessors
         return {
-            "tensor": self.tile.pixels * self.tile.out_channels * CHUNK * SLAB / gpu.products,
+            "tensor": self.tile.pixels * self.tile.out_channels * self.tile.chunk * SLAB / gpu.products(self.tile.type),
             "shared": self.wavefronts * WARP * 4 / SHARED_BYTES,
             "issue": self.instructions * _warps(self.tile) / ISSUED,
             "L2": self.bytes / of_multiprocessor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu.gpus import Gpu
-from gpu.layers import BYTES, Layer
+from gpu.layers import Layer
 
 
 def seconds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> float:
@@ -13,5 +13,5 @@ def seconds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> float:
 
 def bounds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> tuple[float, float]:
     """Seconds of arithmetic and of memory."""
-    moved = layer.read(batch) + layer.added(batch) + layer.written(batch) + layer.weights(reduction) * BYTES
-    return layer.flops(batch, reduction) / gpu.tensor, moved / gpu.memory
+    moved = layer.read(batch) + layer.added(batch) + layer.written(batch) + layer.weight_bytes(reduction)
+    return layer.flops(batch, reduction) / gpu.peak(layer.number), moved / gpu.memory

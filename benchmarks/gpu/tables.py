@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from gpu import roofline
 from gpu.budget import LAYOUTS, Costs, Work, candidates, chain_ends, chosen, fastest
@@ -21,22 +22,27 @@ HEAD = """\
 None of these numbers was measured on a GPU. ROOFLINE: published peaks alone, the same for every kernel that computes
 this. BUDGET: cycles of the compiled loops, whose instructions are read off the machine code, at published rates; no
 launches, no waiting. Times in microseconds of one convolution; "2.25x" and so on are speed-ups over the dense column,
-at that reduction of the weights; "all" sums up the network. Float16, 224x224 pixels. The first convolution and the
-shortcuts stay dense and are left out."""
+at that reduction of the weights; "all" sums up the network. 224x224 pixels; float16, but for the tables of tf32, which
+are of float32 against dense tf32. The first convolution and the shortcuts stay dense and are left out."""
 
 KERNELS = """\
 ## BUDGET of a slab, {name}
 
-Cycles that a block of threads takes of each part of a multiprocessor for 32 products of each output. "Of peak": the
-share of the tensor cores' rate by mma.sync ({products:.0f} products a cycle) that the slowest part leaves. The last
-rows are an estimate of halo for channel-last input: the compiled loop less what transposes, with one pixel around the
-tile instead of eight."""
+Cycles that a block of threads takes of each part of a multiprocessor for 32 products of each output, or 16 of tf32. "Of
+peak": the share of the tensor cores' rate by mma.sync ({products:.0f} products a cycle, or {tf32:.0f} of tf32) that the
+slowest part leaves. The last rows are an estimate of halo for channel-last input: the compiled loop less what
+transposes, with one pixel around the tile instead of eight."""
 
 ROOFLINE = "## ROOFLINE, {gpu}, {network}"
+TF32_ROOFLINE = "## ROOFLINE in tf32, {gpu}, {network}"
 BUDGET = """\
 ## BUDGET, {gpu}, {network}
 
 Blocks of 64x8, NCHW, the kernels that the library chooses. Dense: the fastest of gather's tiles, without a pass."""
+TF32_BUDGET = """\
+## BUDGET in tf32, {gpu}, {network}
+
+The same in float32 as tf32."""
 LAYOUT = """\
 ## BUDGET of layouts, {gpu}, {network} at {reduction:g}x
 
@@ -60,6 +66,8 @@ def report(gpu: Gpu, costs: Costs, networks: Sequence[str]) -> str:
         names = {"gpu": gpu.name, "network": network}
         parts += [ROOFLINE.format(**names), speed_ups(network, by_peaks)]
         parts += [BUDGET.format(**names), speed_ups(network, by_budget)]
+        parts += [TF32_ROOFLINE.format(**names), speed_ups(network, by_peaks, "tf32")]
+        parts += [TF32_BUDGET.format(**names), speed_ups(network, by_budget, "tf32")]
         parts += [LAYOUT.format(**names, reduction=SHOWN), layouts(gpu, costs, network)]
     return "\n\n".join(parts)
 
@@ -74,7 +82,8 @@ def kernels(gpu: Gpu, costs: Costs) -> str:
     ]
     head = ["kernel", "instructions a warp", "per HMMA", *PARTS, "slowest", "of peak", "L2 bytes"]
     table = _table(head, [[name, *_slab(gpu, cost)] for name, cost in every])
-    return KERNELS.format(name=gpu.name, products=gpu.products) + "\n\n" + table
+    rates = {"products": gpu.products("float16"), "tf32": gpu.products("tf32")}
+    return KERNELS.format(name=gpu.name, **rates) + "\n\n" + table
 
 
 def _slab(gpu: Gpu, cost: SlabCost) -> list[str]:
@@ -90,9 +99,9 @@ def _slab(gpu: Gpu, cost: SlabCost) -> list[str]:
     ]
 
 
-def speed_ups(network: str, seconds: Seconds) -> str:
+def speed_ups(network: str, seconds: Seconds, number: str = "float16") -> str:
     """Dense times and what each reduction gives, by layer and batch."""
-    layers = NETWORKS[network]
+    layers = [replace(layer, number=number) for layer in NETWORKS[network]]
     head = ["layer", "times"]
     rows = [[str(layer), str(layer.count)] for layer in layers]
     sums = ["all", str(sum(layer.count for layer in layers))]

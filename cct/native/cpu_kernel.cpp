@@ -25,7 +25,8 @@ class CpuKernel : public Kernel {
   }
 
  private:
-  void prepare(const int64_t x_dims[4], int64_t y_dims[4], size_t* bytes) const override {
+  void prepare(const OrtKernelContext*, const int64_t x_dims[4], int64_t y_dims[4],
+               size_t* bytes) const override {
     char error[kErrorSize];
     if (cct_pattern_conv_prepare(conv_.get(), x_dims, y_dims, bytes, error, sizeof error)) fail(error);
   }

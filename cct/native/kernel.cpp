@@ -19,7 +19,7 @@ OrtStatus* Kernel::compute(OrtKernelContext* context) const {
   if (x_dims.size() != 4) fail("PatternConv: X has rank ", x_dims.size(), ", not 4");
   std::vector<int64_t> y_dims(4);
   size_t bytes = 0;
-  prepare(x_dims.data(), y_dims.data(), &bytes);
+  prepare(context, x_dims.data(), y_dims.data(), &bytes);
   const OrtValue* z = residual_ ? input(context, kZ) : nullptr;
   if (z && dims_of(api_, z, "Z") != y_dims) fail("PatternConv: Z has another shape than Y");
   OrtValue* y = nullptr;

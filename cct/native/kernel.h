@@ -32,7 +32,8 @@ class Kernel {
   Kernel(const OrtApi* api, const OrtKernelInfo* info, const Form& form);
 
   // The shape of Y, and the bytes that a run needs beside the images.
-  virtual void prepare(const int64_t x_dims[4], int64_t y_dims[4], size_t* bytes) const = 0;
+  virtual void prepare(const OrtKernelContext* context, const int64_t x_dims[4], int64_t y_dims[4],
+                       size_t* bytes) const = 0;
   virtual OrtStatus* run(OrtKernelContext* context, const Images& images, size_t bytes) const = 0;
 
   const OrtApi* const api_;

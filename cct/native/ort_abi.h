@@ -22,6 +22,7 @@ struct OrtOpAttr;
 struct OrtCustomOp;
 
 constexpr uint32_t kOrtApiVersion = 18;
+constexpr int kOrtCudaResourceVersion = 3;
 
 enum OrtErrorCode : int { ORT_OK = 0, ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2 };
 enum OrtElementType : int {
@@ -32,7 +33,8 @@ enum OrtElementType : int {
   ORT_FLOAT16 = 10
 };
 enum OrtMemType : int { ORT_MEM_CPU_INPUT = -2, ORT_MEM_DEFAULT = 0 };
-enum OrtDeviceType : int { ORT_CPU = 0, ORT_GPU = 1 };  // OrtMemoryInfoDeviceType
+enum OrtDeviceType : int { ORT_CPU = 0, ORT_GPU = 1 };                           // OrtMemoryInfoDeviceType
+enum OrtCudaResource : int { ORT_CUBLAS_HANDLE = 10002, ORT_USE_TF32 = 10011 };  // CudaResource
 enum OrtCharacteristic : int { ORT_REQUIRED = 0, ORT_OPTIONAL = 1 };
 enum OrtOpAttrType : int { ORT_ATTR_INT = 1, ORT_ATTR_INTS = 2 };
 
@@ -91,6 +93,7 @@ constexpr Function<90, OrtStatus*(const OrtKernelContext*, size_t, const OrtValu
 constexpr Function<91, OrtStatus*(OrtKernelContext*, size_t, const int64_t*, size_t, OrtValue**)>
     KernelContext_GetOutput;
 constexpr Function<193, OrtStatus*(const OrtKernelContext*, void**)> KernelContext_GetGPUComputeStream;
+constexpr Function<265, OrtStatus*(const OrtKernelContext*, int, int, void**)> KernelContext_GetResource;
 constexpr Function<277, OrtStatus*(const OrtKernelContext*, const OrtMemoryInfo*, size_t, void**)>
     KernelContext_GetScratchBuffer;
 constexpr Function<274, OrtStatus*(const OrtKernelContext*, void (*)(void*, size_t), size_t, size_t, void*)>

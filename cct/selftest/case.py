@@ -16,6 +16,7 @@ from cct import operator
 from cct.patterns import Packed, check
 
 EPS = 2.0**-23
+TF32_ROUNDING = (1 + 2.0**-11) ** 2 - 1  # of a product, whose factors are each rounded to 11 bits
 TYPES = {"float32": ("f4", "f4"), "float16 weights": ("f4", "f2"), "float16": ("f2", "f2")}  # of X, B, Z, Y and of W
 CLIPS = {"none": (-math.inf, math.inf), "relu": (0.0, math.inf), "clip": (-0.25, 1.5)}
 
@@ -47,11 +48,17 @@ class Case:
         """What the operator means."""
         return operator.reference(self.x, self.packed, self.bias, self.z, **self.geometry, **self.clip)
 
-    def bound(self, factor: float = 8 * EPS) -> NDArray[np.float64]:
-        """The error that a routine may make: factor * (conv(|X|, |W|) + |B| + |Z|), and half a step of a float16 Y."""
+    def bound(self, factor: float = 8 * EPS, rounding: float = 0.0) -> NDArray[np.float64]:
+        """The error that a routine may make.
+
+        factor * (conv(|X|, |W|) + |B| + |Z|), half a step of a float16 Y, and rounding * conv(|X|, |W|) where it rounds
+        X and W before it multiplies them.
+        """
         packed = replace(self.packed, W=abs(self.packed.W))
         z = None if self.z is None else abs(self.z)
         error = factor * operator.reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
+        if rounding:
+            error += rounding * operator.reference(abs(self.x), packed, 0 * self.bias, **self.geometry)
         return error if self.x.dtype == np.float32 else error + half_step(abs(self.expected()) + error)
 
     @property

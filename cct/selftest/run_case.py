@@ -12,7 +12,7 @@ from cct.errors import CctError
 from cct.node_times import profile
 from cct.operator import NAMES
 from cct.runtime import PROVIDERS
-from cct.selftest.case import EPS, Case
+from cct.selftest.case import EPS, TF32_ROUNDING, Case
 from cct.selftest.specs import Spec
 from cct.text import first_line
 
@@ -43,10 +43,12 @@ def run_case(spec: Spec, provider: str) -> Outcome:
     """Run a case on a provider, and on CUDA on the CPU too."""
     case = spec.draw()
     expected = case.expected()
-    bounds = {name: case.bound(factor) for name, factor in _FACTORS.items()}
+    rounding = {"cuda": TF32_ROUNDING if spec.tf32 else 0.0}
+    bounds = {name: case.bound(factor, rounding.get(name, 0.0)) for name, factor in _FACTORS.items()}
+    options: dict[str, object] | None = {"use_tf32": 0} if spec.exact and provider == "cuda" else None
     error, against_cpu, problem = np.inf, None, ""
     try:
-        y = _answer(case, provider)
+        y = _answer(case, provider, options)
         error = _worst(y, expected, bounds[provider])
         if error > 1:
             problem = f"an output is wrong by {error:.3g} times what is allowed"
@@ -61,7 +63,7 @@ def run_case(spec: Spec, provider: str) -> Outcome:
     return Outcome(str(spec), spec.form, float(error), against_cpu, problem)
 
 
-def _answer(case: Case, provider: str) -> NDArray[np.floating]:
+def _answer(case: Case, provider: str, options: dict[str, object] | None = None) -> NDArray[np.floating]:
     """Y, by the library.
 
     Raises:
@@ -69,7 +71,10 @@ def _answer(case: Case, provider: str) -> NDArray[np.floating]:
     """
     answers: list[Any] = []
     model = case.model().SerializeToString()
-    events = profile(model, lambda opened: answers.append(opened.run(None, case.feeds())), provider=provider)
+    feeds = case.feeds()
+    events = profile(
+        model, lambda opened: answers.append(opened.run(None, feeds)), provider=provider, provider_options=options
+    )
     ran = [e["args"]["provider"] for e in events if e["args"].get("op_name") in NAMES]
     if ran != [PROVIDERS[provider]]:
         raise CctError(f"the node ran on {', '.join(ran) or 'nothing of the library'}, not on {PROVIDERS[provider]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from cct.diagnose import diagnose
@@ -10,7 +11,7 @@ from cct.runtime import PROVIDERS
 from cct.selftest.run_case import run_case
 from cct.selftest.self_test import SelfTest
 from cct.selftest.specs import SPECS
-from cct.selftest.time_chain import SHAPES, time_chain
+from cct.selftest.time_chain import SHAPES, TYPES, time_chain
 
 
 def run_self_test(provider: str, tell: Callable[[str], None], rounds: int = 10) -> SelfTest:
@@ -34,7 +35,7 @@ def run_self_test(provider: str, tell: Callable[[str], None], rounds: int = 10) 
         if number % 10 == 0 or number == len(SPECS):
             tell(f"{number} of {len(SPECS)} cases")
     times = []
-    for channels, side in SHAPES:
-        tell(f"timing {channels} channels of {side}x{side}")
-        times.append(time_chain(channels, side, provider, rounds))
+    for dtype, (channels, side) in itertools.product(TYPES[provider], SHAPES):
+        tell(f"timing {channels} channels of {side}x{side} in {dtype}")
+        times.append(time_chain(channels, side, dtype, provider, rounds))
     return SelfTest(PROVIDERS[provider], machine, outcomes, times)

@@ -25,6 +25,7 @@ class Spec:
         keep: share of the blocks that keep a pattern or two.
         act: a key of `case.CLIPS`.
         residual: whether there is a Z.
+        exact: float32 stays without tensor cores on CUDA, by the provider's option use_tf32=0.
     """
 
     shape: tuple[int, int, int, int]
@@ -41,6 +42,12 @@ class Spec:
     keep: float = 0.6
     act: str = "none"
     residual: bool = False
+    exact: bool = False
+
+    @property
+    def tf32(self) -> bool:
+        """Whether X and W are float32 that a GPU may round."""
+        return self.types != "float16" and not self.exact
 
     def __str__(self) -> str:
         """What is not the default."""
@@ -148,7 +155,28 @@ _PLAIN_FLOAT16 = (
     Spec((2, 16, 8, 16), 32, keep=0.0, residual=True, act="relu"),  # bias and Z alone
 )
 
-# float32, with weights of either type.
+# float32 on tensor cores: halo, pointwise and gather again, with each of their tiles.
+_TF32 = (
+    Spec((2, 32, 16, 16), 64, residual=True, act="relu"),
+    Spec((8, 16, 80, 80), 64, window=(1, 1), entries=1, patterns=1, pads=_NONE, act="relu"),
+    Spec((8, 16, 80, 80), 128, block=(128, 8), window=(1, 1), entries=1, patterns=1, pads=_NONE, residual=True),
+    Spec((1, 64, 56, 56), 64, act="relu"),
+    Spec((2, 40, 15, 32), 136, block=(128, 8), residual=True, act="relu"),
+    Spec((2, 256, 7, 7), 256, keep=0.4, residual=True, act="relu"),  # so few tiles that the sum is split
+    Spec((5, 32, 3, 3), 64, residual=True),
+    Spec((8, 8, 79, 79), 64, residual=True, act="clip"),
+    Spec((8, 16, 99, 99), 64, strides=(2, 2), act="clip"),
+    Spec((8, 32, 67, 67), 128, block=(128, 8), window=(1, 1), entries=1, pads=_NONE),
+    Spec((1, 1024, 8, 8), 64, window=(1, 1), entries=1, patterns=1, pads=_NONE, residual=True, act="relu"),
+    Spec((1, 16, 13, 10), 32, strides=(1, 2), pads=(2, 0, 1, 3), residual=True, keep=1.0),
+    Spec((1, 16, 21, 21), 64, dilations=(2, 3), pads=(2, 3, 2, 3)),
+    Spec((1, 16, 15, 15), 64, window=(5, 5), entries=25, patterns=1, pads=(2, 2, 2, 2)),
+    Spec((1, 20, 9, 9), 70, block=(4, 1), keep=0.3),
+    Spec((1, 24, 16, 16), 24, group=3, block=(8, 8)),
+    Spec((3, 128, 10, 9), 64, block=(1, 1), keep=0.25, act="relu"),
+)
+
+# float32 without.
 _SINGLE = (
     Spec((1, 64, 28, 28), 64, block=(4, 1), keep=0.3, act="relu"),
     Spec((1, 64, 28, 28), 64, block=(1, 1), keep=0.3, act="relu"),
@@ -172,5 +200,7 @@ SPECS = (
     *_POINTWISE,
     *_GATHER,
     *_PLAIN_FLOAT16,
-    *(replace(spec, types=types) for types in ("float32", "float16 weights") for spec in _SINGLE),
+    *(replace(spec, types="float32") for spec in _TF32),
+    *(replace(spec, types="float16 weights") for spec in _TF32[:2]),
+    *(replace(spec, types=types, exact=True) for types in ("float32", "float16 weights") for spec in _SINGLE),
 )

@@ -11,6 +11,7 @@ from cct.text import first_line
 
 SHAPES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels, pixels a side
 COMPRESSION = 4
+TYPES = {"cpu": ("float32",), "cuda": ("float16", "float32")}  # of everything: the target's first
 _BATCH = {"cpu": 1, "cuda": 8}
 
 
@@ -41,12 +42,12 @@ class ChainTime:
         return self.dense.median / self.packed.median if self.dense and self.packed else None
 
 
-def time_chain(channels: int, side: int, provider: str, rounds: int) -> ChainTime:
-    """Time both in turns, with block and types of the target that is named as the provider."""
-    target, batch = TARGETS[provider], _BATCH[provider]
-    chain = ChainTime(channels, side, batch, target.activations, target.block)
+def time_chain(channels: int, side: int, dtype: str, provider: str, rounds: int) -> ChainTime:
+    """Time both in turns, with the block of the target that is named as the provider."""
+    block, batch = TARGETS[provider].block, _BATCH[provider]
+    chain = ChainTime(channels, side, batch, dtype, block)
     try:
-        models = chain_models(channels, side, batch, target.activations, target.block, COMPRESSION)
+        models = chain_models(channels, side, batch, dtype, block, COMPRESSION)
         times = compare(models, provider=provider, rounds=rounds)
         return replace(chain, dense=times["dense"], packed=times["packed"])
     except Exception as failed:  # ONNX Runtime raises many kinds; the report of the cases must not be lost

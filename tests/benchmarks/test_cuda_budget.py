@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cuda_budget
 import pytest
 import torch
@@ -17,8 +19,8 @@ from native.cuda.launch import TILES, Tile
 from native.cuda.sass import Loop, Operation
 
 A100, H100 = GPUS["A100"], GPUS["H100"]
-GATHER = Tile("gather", "gather", 1, 128, 128, 64, 64, 3, 0)
-HALO = Tile("halo", "halo", 8, 16, 128, 64, 64, 3, 8)
+GATHER = Tile("gather", "gather", "float16", 1, 128, 128, 64, 64, 3, 0)
+HALO = Tile("halo", "halo", "float16", 8, 16, 128, 64, 64, 3, 8)
 
 
 def loop(**counts: int) -> Loop:
@@ -35,13 +37,15 @@ def same_cost(tile: Tile) -> SlabCost:
 
 COMPILED = {name: same_cost(tile) for name, tile in TILES.items()}
 COSTS = Costs(
-    COMPILED, {name: cost for name, cost in COMPILED.items() if "pointwise" not in name and not name.endswith("by4")}
+    COMPILED,
+    {name: cost for name, cost in COMPILED.items() if "pointwise" not in name and not name.endswith(("by4", "tf32"))},
 )
 
 
 def test_peaks():
-    assert A100.products == pytest.approx(1024, rel=0.002)  # NVIDIA: 4 tensor cores of 256
-    assert H100.products == pytest.approx(2048 * 0.62, rel=0.002)
+    assert A100.products("float16") == pytest.approx(1024, rel=0.002)  # NVIDIA: 4 tensor cores of 256
+    assert A100.products("tf32") == pytest.approx(512, rel=0.002)
+    assert H100.products("float16") == pytest.approx(2048 * 0.62, rel=0.002)
 
 
 def test_the_cost_of_a_slab():
@@ -56,6 +60,16 @@ def test_the_cost_of_a_slab():
     assert cycles["L2"] == pytest.approx(16384 / (5120 / 108))
     assert cost.bound(A100) == cycles["tensor"]
     assert cost.computed(A100) == 1
+
+
+def test_a_slab_of_tf32_has_half_the_products_at_half_the_rate():
+    half = slab_cost(replace(GATHER, type="tf32"), PRODUCTS)
+    assert half.cycles(A100) == pytest.approx(slab_cost(GATHER, PRODUCTS).cycles(A100))
+    layer = Layer(256, 64, 14, 3, 1)
+    for reduction in (DENSE, *REDUCTIONS):
+        assert replace(layer, number="tf32").slabs(reduction) == 2 * layer.slabs(reduction)
+    assert replace(layer, number="tf32").read(8) == 2 * layer.read(8)
+    assert replace(layer, number="tf32").weight_bytes(4) == 4 * layer.weights(4)
 
 
 def test_an_unrolled_loop_costs_the_same():
@@ -133,6 +147,11 @@ def test_plans_are_the_librarys():
     assert name(Layer(64, 256, 56, 1, 1), 1) == "cct_pointwise_64x64"
     assert name(Layer(1024, 256, 14, 1, 1), 32) == "cct_pointwise_64x64_by4"  # 14x14 is no multiple of 8
     assert name(Layer(2048, 512, 7, 1, 1), 1) == "cct_gather_64x64"
+    single = replace(Layer(512, 512, 28, 3, 1), number="tf32")
+    assert name(single, 8) == "cct_halo_8x32x64_tf32"
+    assert name(replace(single, size=14), 32) == "cct_gather_256x64_tf32"
+    assert name(replace(single, window=1), 8) == "cct_pointwise_256x64_tf32"
+    assert name(single, 8, DENSE).endswith("_tf32")
     small = chosen(A100, COSTS, Work(Layer(512, 512, 14, 3, 1), 1, 4.0))
     assert (small.blocks, small.parts, small.to_chunks) == (4 * 8, 4, True)
 
@@ -193,6 +212,8 @@ def test_the_command(monkeypatch, capsys):
         "## BUDGET of a slab, A100",
         "## ROOFLINE, A100, VGG-16",
         "## BUDGET, A100, VGG-16",
+        "## ROOFLINE in tf32, A100, VGG-16",
+        "## BUDGET in tf32, A100, VGG-16",
         "## BUDGET of layouts, A100, VGG-16 at 4x",
     ]
     assert "H100" not in out

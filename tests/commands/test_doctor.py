@@ -78,7 +78,7 @@ def test_a_file(tmp_path, call):
     (convolution,) = told["convolutions"]
     assert (convolution["form"], convolution["types"]) == ("PatternConvRelu", ["float32", "float16"])
     assert (convolution["block"], convolution["window"], convolution["strides"]) == ([4, 1], [3, 3], [2, 1])
-    assert convolution["routines"] == {"cpu": isa(), "cuda": "plain"}
+    assert convolution["routines"] == {"cpu": isa(), "cuda": "tensor cores, tf32"}
     text = call("doctor", path)[1]
     assert "\x1b" not in text  # a file must not drive the terminal
     assert "m.onnx: 1 PatternConv, needs onnxruntime 1.18" in text

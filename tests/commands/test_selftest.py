@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from native.cuda.tf32 import rounded
 from process import run
 
 from cct.runtime import PROVIDERS
+from cct.selftest.case import TF32_ROUNDING
 from cct.selftest.chain import chain_models
 from cct.selftest.run_case import run_case
+from cct.selftest.run_self_test import run_self_test
 from cct.selftest.specs import SPECS, Spec
+from cct.selftest.time_chain import SHAPES
 
 SMALL = Spec((1, 8, 6, 8), 8, block=(8, 8), types="float32", keep=1.0, act="relu", residual=True)
 
@@ -74,6 +79,43 @@ def test_the_way_of_cuda_differs_by_the_provider_alone(monkeypatch):
     assert outcome.problem == ""
     assert outcome.against_cpu == 0
     assert 0 < outcome.error < 1
+
+
+def test_float32_on_cuda_may_be_rounded_unless_it_is_exact(monkeypatch):
+    asked = []
+
+    def answer(case, provider, options=None):
+        """As tensor cores would, whatever the options."""
+        asked.append((provider, options))
+        return (rounded(case) if provider == "cuda" else case).expected().astype(case.x.dtype)
+
+    monkeypatch.setattr("cct.selftest.run_case._answer", answer)
+    outcome = run_case(SMALL, "cuda")
+    assert outcome.problem == ""
+    assert 0.05 < outcome.error < 1
+    assert "an output is wrong by" in run_case(replace(SMALL, exact=True), "cuda").problem
+    assert asked == [("cuda", None), ("cpu", None), ("cuda", {"use_tf32": 0}), ("cpu", None)]
+
+
+def test_the_bound_of_rounded_factors_is_near_what_rounding_may_do():
+    """All factors a half step from the nearest number of tf32, in one direction."""
+    case = SMALL.draw()
+    case = replace(case, z=None, bias=0 * case.bias, act="none")
+    worst = np.float32(1 + 2.0**-11 - 2.0**-23)
+    case.x[...], case.packed.W[...] = worst, worst * (case.packed.W != 0)
+    error = abs(rounded(case).expected() - case.expected())
+    allowed = case.bound(0, TF32_ROUNDING)
+    assert (error <= allowed).all()
+    assert (error > 0.9 * allowed).any()
+
+
+def test_both_types_are_timed_on_a_gpu(monkeypatch):
+    timed = []
+    monkeypatch.setattr("cct.selftest.run_self_test.SPECS", ())
+    monkeypatch.setattr("cct.selftest.run_self_test.diagnose", lambda: SimpleNamespace(cannot={"cuda": ""}))
+    monkeypatch.setattr("cct.selftest.run_self_test.time_chain", lambda *chain: timed.append(chain))
+    run_self_test("cuda", lambda line: None)
+    assert [chain[:4] for chain in timed] == [(*s, t, "cuda") for t in ("float16", "float32") for s in SHAPES]
 
 
 def test_without_a_gpu_it_says_what_is_missing():

@@ -46,6 +46,7 @@ SLOTS = {
     "GetTensorMemoryInfo": 194,
     "MemoryInfoGetDeviceType": 225,
     "KernelInfoGetConstantInput_tensor": 249,
+    "KernelContext_GetResource": 265,
     "ShapeInferContext_GetInputTypeShape": 268,
     "ShapeInferContext_GetAttribute": 269,
     "ShapeInferContext_SetOutputTypeShape": 270,

@@ -21,9 +21,10 @@ struct cct_cuda_conv {
   cct_cuda_conv(const Packed& packed, const Context& context, const cct_cuda_memory& memory)
       : convolution(packed), context(context), weights(packed, context, memory) {}
 
-  CudaPlan plan(const int64_t x_dims[4]) const {
-    if (!weights.in_slabs()) return CudaPlan(convolution, x_dims);
-    return CudaPlan(convolution, weights.slabs().shape, context.device(), x_dims);
+  CudaPlan plan(bool tf32, const int64_t x_dims[4]) const {
+    const bool tensor_cores = weights.slabs() && (tf32 || convolution.half);
+    if (!tensor_cores) return CudaPlan(convolution, x_dims);
+    return CudaPlan(convolution, weights.slabs()->shape, context.device(), x_dims);
   }
 
   const Convolution convolution;
@@ -64,20 +65,20 @@ cct_cuda_conv* cct_cuda_conv_create(const cct_packed* packed, int device, const 
 
 void cct_cuda_conv_destroy(cct_cuda_conv* conv) { delete conv; }
 
-int cct_cuda_conv_prepare(const cct_cuda_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
+int cct_cuda_conv_prepare(const cct_cuda_conv* conv, int tf32, const int64_t x_dims[4], int64_t y_dims[4],
                           size_t* workspace_bytes, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
-    const CudaPlan plan = conv->plan(x_dims);
+    const CudaPlan plan = conv->plan(tf32, x_dims);
     const int64_t dims[4] = {plan.images, conv->convolution.out_channels, plan.size.out[0], plan.size.out[1]};
     std::copy(dims, dims + 4, y_dims);
     *workspace_bytes = plan.workspace_bytes;
   });
 }
 
-int cct_cuda_conv_run(const cct_cuda_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
-                      void* y, void* workspace, void* stream, char* error, size_t error_size) {
+int cct_cuda_conv_run(const cct_cuda_conv* conv, int tf32, const int64_t x_dims[4], const void* x,
+                      const void* z, void* y, void* workspace, void* stream, char* error, size_t error_size) {
   return !succeeds(error, error_size, [&] {
-    const CudaPlan plan = conv->plan(x_dims);
+    const CudaPlan plan = conv->plan(tf32, x_dims);
     check_aligned("X", x);
     check_aligned("Z", z);
     check_aligned("Y", y);

@@ -34,15 +34,17 @@ cct_cuda_conv* cct_cuda_conv_create(const cct_packed* packed, int device, const 
 void cct_cuda_conv_destroy(cct_cuda_conv* conv);
 
 /* The shape of Y and the bytes of workspace, in the GPU's memory, that a run on `x_dims` (N, C, H, W) needs.
- */
-int cct_cuda_conv_prepare(const cct_cuda_conv* conv, const int64_t x_dims[4], int64_t y_dims[4],
+ * `tf32` 0 forbids tensor cores to float32, which round X and W to 10 bits of mantissa; else they are used
+ * where they pay, unless the environment variable NVIDIA_TF32_OVERRIDE was 0 when `conv` was made. */
+int cct_cuda_conv_prepare(const cct_cuda_conv* conv, int tf32, const int64_t x_dims[4], int64_t y_dims[4],
                           size_t* workspace_bytes, char* error, size_t error_size);
 
 /* Enqueues Y = clip(conv(X) + B + Z) on a stream (cudaStream_t, CUstream) and returns: it allocates nothing
  * on the GPU and waits for nothing, so a CUDA graph may record it. All pointers are aligned to 16 bytes; `z`
- * may be NULL. Nothing in `conv` changes: runs may overlap, each with its own workspace. */
-int cct_cuda_conv_run(const cct_cuda_conv* conv, const int64_t x_dims[4], const void* x, const void* z,
-                      void* y, void* workspace, void* stream, char* error, size_t error_size);
+ * may be NULL; `tf32` is that of prepare. Nothing in `conv` changes: runs may overlap, each with its own
+ * workspace. */
+int cct_cuda_conv_run(const cct_cuda_conv* conv, int tf32, const int64_t x_dims[4], const void* x,
+                      const void* z, void* y, void* workspace, void* stream, char* error, size_t error_size);
 
 #pragma GCC visibility pop
 

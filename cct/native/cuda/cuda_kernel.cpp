@@ -28,9 +28,11 @@ class CudaKernel : public Kernel {
   }
 
  private:
-  void prepare(const int64_t x_dims[4], int64_t y_dims[4], size_t* bytes) const override {
+  void prepare(const OrtKernelContext* context, const int64_t x_dims[4], int64_t y_dims[4],
+               size_t* bytes) const override {
     char error[kErrorSize];
-    if (cct_cuda_conv_prepare(conv_.get(), x_dims, y_dims, bytes, error, sizeof error)) fail(error);
+    if (cct_cuda_conv_prepare(conv_.get(), tf32(context), x_dims, y_dims, bytes, error, sizeof error))
+      fail(error);
   }
 
   OrtStatus* run(OrtKernelContext* context, const Images& images, size_t bytes) const override {
@@ -38,10 +40,27 @@ class CudaKernel : public Kernel {
     check_status(api_, ort::KernelContext_GetGPUComputeStream(api_, context, &stream), "stream");
     const Workspace workspace(*this, context, bytes);
     char error[kErrorSize];
-    if (cct_cuda_conv_run(conv_.get(), images.x_dims, images.x, images.z, images.y, workspace.data, stream,
-                          error, sizeof error)) {
+    if (cct_cuda_conv_run(conv_.get(), tf32(context), images.x_dims, images.x, images.z, images.y,
+                          workspace.data, stream, error, sizeof error)) {
       fail(error);
     }
+    return nullptr;
+  }
+
+  // The provider's option use_tf32, which only a run can ask for. A provider that does not tell (none that we
+  // know of since 1.18) is taken to have its default, 1. It would answer every question with NULL, which is
+  // also what 0 is; but a handle of cuBLAS is never NULL where questions are answered.
+  bool tf32(const OrtKernelContext* context) const {
+    return !resource(context, ORT_CUBLAS_HANDLE) || resource(context, ORT_USE_TF32);
+  }
+
+  // NULL where the provider does not know it.
+  void* resource(const OrtKernelContext* context, OrtCudaResource which) const {
+    void* answer = nullptr;
+    OrtStatus* status =
+        ort::KernelContext_GetResource(api_, context, kOrtCudaResourceVersion, which, &answer);
+    if (!status) return answer;
+    ort::ReleaseStatus(api_, status);
     return nullptr;
   }
 

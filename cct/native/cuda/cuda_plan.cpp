@@ -7,10 +7,11 @@
 namespace cct::cuda {
 namespace {
 
-// Products that tensor cores do in the time that `plain` takes for one: the peaks are 16 apart, and plain
-// reaches about half as much of its own. Slabs that compute more than this for each kept weight are slower
-// than plain, as those of depthwise convolutions are: a channel alone in a tile of 64.
-constexpr double kTensorGain = 32;
+// Products that tensor cores do in the time that `plain` takes for one: the peaks are 16 apart with float16
+// and 8 with tf32, and plain reaches about half as much of its own. Slabs that compute more than this for
+// each kept weight are slower than plain, as those of depthwise convolutions are: a channel alone in a tile
+// of 64.
+constexpr double kTensorGain = 32, kTf32Gain = 16;
 
 // halo loads pixels once for all taps and needs no pass before it. That is worth this share of pixels beyond
 // the image, in tiles at its edges.
@@ -48,6 +49,10 @@ bool is_pointwise(const Window& window) {
 // The widest copies that rows or planes of this many pixels allow; 0: none.
 int copies_of(int64_t pixels) { return pixels % 8 == 0 ? 8 : pixels % 4 == 0 ? 4 : 0; }
 
+bool runs(const Tile& tile, const Convolution& conv, int tile_channels) {
+  return tile.type == (conv.half ? Type::kFloat16 : Type::kTf32) && tile.out_channels == tile_channels;
+}
+
 void check_count(const char* what, int64_t count) {
   if (count > kMostPixels)
     fail(what, " is ", count, ", more than the GPU's kernels count: use smaller batches");
@@ -56,18 +61,18 @@ void check_count(const char* what, int64_t count) {
 }  // namespace
 
 bool use_slabs(const Packed& packed, const SlabSteps& steps, const Device& device) {
-  if (!packed.half || device.major < 8) return false;
+  if (device.major < 8) return false;
   const auto out_tiles = static_cast<int64_t>(steps.steps.size());
   if (out_tiles * steps.tile_channels > kMostGrid || packed.group * steps.chunks_per_group > kMostGrid)
     return false;
   for (const Tile& tile : kTiles) {
     const int64_t slabs = divide_up(steps.max_slabs, kMostParts);
-    if (tile.out_channels == steps.tile_channels && tile.shared_bytes(slabs) > device.shared_bytes)
+    if (runs(tile, packed, steps.tile_channels) && tile.shared_bytes(slabs) > device.shared_bytes)
       return false;
   }
   // By what is stored, which is never less than what is computed: no file can ask for more memory than this.
   const double kept = double(packed.kernels) * packed.bo * packed.bi * packed.entries;
-  return kept && steps.stored() <= kTensorGain * kept;
+  return kept && steps.stored() <= (packed.half ? kTensorGain : kTf32Gain) * kept;
 }
 
 CudaPlan::CudaPlan(const Convolution& conv, const int64_t x_dims[4])
@@ -89,10 +94,11 @@ CudaPlan::CudaPlan(const Convolution& conv, const SlabShape& slabs, const Device
 void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, const Device& device) {
   const int64_t pixels = images * out_plane();
   const bool reads_x = conv.in_channels * in_plane() <= kMostPixels;
-  const int copies = is_halo(conv.window) && reads_x ? copies_of(size.in[1]) : 0;
+  const int widest = conv.half ? 8 : 4;  // pixels of a copy
+  const int copies = is_halo(conv.window) && reads_x ? std::min(copies_of(size.in[1]), widest) : 0;
   int64_t computed = static_cast<int64_t>(pixels * kMostHaloWaste) + 1;  // pixels, in the best tiles yet
   for (const Tile& candidate : kTiles) {
-    if (!copies || !candidate.halo() || candidate.out_channels != slabs.tile_channels ||
+    if (!copies || !candidate.halo() || !runs(candidate, conv, slabs.tile_channels) ||
         candidate.copy_pixels != copies) {
       continue;
     }
@@ -107,9 +113,9 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
   if (tile) {
     blocks = product("tiles of Y", images, row_tiles, column_tiles, slabs.out_tiles);
   } else if (is_pointwise(conv.window) && reads_x && copies_of(in_plane())) {
-    choose_flat_tile(Way::kPointwise, copies_of(in_plane()), slabs, device);
+    choose_flat_tile(conv, Way::kPointwise, std::min(copies_of(in_plane()), widest), slabs, device);
   } else {
-    choose_flat_tile(Way::kGather, 0, slabs, device);
+    choose_flat_tile(conv, Way::kGather, 0, slabs, device);
     check_count("pixels of X in chunks", product("X", images, slabs.chunks, in_plane()));
     const int64_t rows = size.in[0] + conv.window.pad_begin[0] + conv.window.pad_end[0];
     check_count("padded pixels of X in chunks",  // where taps beyond the last image would be
@@ -119,10 +125,11 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
 }
 
 // Of consecutive pixels: the largest that gives each multiprocessor a block, or else the smallest.
-void CudaPlan::choose_flat_tile(Way way, int copy_pixels, const SlabShape& slabs, const Device& device) {
+void CudaPlan::choose_flat_tile(const Convolution& conv, Way way, int copy_pixels, const SlabShape& slabs,
+                                const Device& device) {
   for (const Tile& candidate : kTiles) {
     if (candidate.way != way || candidate.copy_pixels != copy_pixels ||
-        candidate.out_channels != slabs.tile_channels) {
+        !runs(candidate, conv, slabs.tile_channels)) {
       continue;
     }
     tile = &candidate;
@@ -146,9 +153,8 @@ void CudaPlan::choose_parts(const SlabShape& slabs, const Device& device) {
 
 void CudaPlan::place_workspace(const SlabShape& slabs) {
   constexpr int64_t kAlignment = 256;
-  const int64_t chunks = tile->way == Way::kGather
-                             ? product("X", images, slabs.chunks, in_plane(), kChunk, sizeof(uint16_t))
-                             : 0;
+  const int64_t chunks =
+      tile->way == Way::kGather ? product("X", images, slabs.chunks, in_plane(), kChunkBytes) : 0;
   partials_at = divide_up(chunks, kAlignment) * kAlignment;
   partials_pitch = divide_up(images * out_plane(), tile->pixels()) * tile->pixels();
   const int64_t sums = parts == 1 ? 0

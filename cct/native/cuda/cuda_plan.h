@@ -41,7 +41,8 @@ struct CudaPlan {
 
  private:
   void choose_tile(const Convolution& conv, const SlabShape& slabs, const Device& device);
-  void choose_flat_tile(Way way, int copy_pixels, const SlabShape& slabs, const Device& device);
+  void choose_flat_tile(const Convolution& conv, Way way, int copy_pixels, const SlabShape& slabs,
+                        const Device& device);
   void choose_parts(const SlabShape& slabs, const Device& device);
   void place_workspace(const SlabShape& slabs);
 };

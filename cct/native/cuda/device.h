@@ -76,7 +76,19 @@ CCT_DEVICE uint16_t narrow(float value) {
   return half;
 }
 
+CCT_DEVICE float float_of(uint32_t bits) { return __uint_as_float(bits); }
+CCT_DEVICE uint32_t bits_of(float value) { return __float_as_uint(value); }
+
+// What tensor cores are given for a number: float32 is rounded to the nearest of tf32, ties away from zero.
+CCT_DEVICE uint32_t operand_of(uint16_t half) { return half; }
+
 #if __CUDA_ARCH__ >= 800
+
+CCT_DEVICE uint32_t operand_of(float value) {
+  uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
+  return bits;
+}
 
 CCT_DEVICE uint32_t address_of(uint32_t shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared_memory + shared));
@@ -113,8 +125,9 @@ CCT_DEVICE void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kGroups) : "memory");
 }
 
-// Four 8x8 matrices of float16; lane l gives the address of row l % 8 of matrix l / 8, which has 16 bytes.
-// Lane l receives of each matrix the elements 2 * (l % 4) and the next one of row l / 4.
+// Four matrices of 8 rows; lane l gives the address of row l % 8 of matrix l / 8, which has 16 bytes. Lane l
+// receives of each matrix the 4 bytes l % 4 of row l / 4: elements 2 * (l % 4) and the next one of float16,
+// or element l % 4 of tf32.
 CCT_DEVICE void load_matrices(uint32_t (&to)[4], uint32_t from) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
@@ -122,7 +135,8 @@ CCT_DEVICE void load_matrices(uint32_t (&to)[4], uint32_t from) {
                : "memory");
 }
 
-// The same of the transposed matrices: lane l receives the rows 2 * (l % 4) and the next one of column l / 4.
+// The same of transposed 8x8 matrices of float16: lane l receives the rows 2 * (l % 4) and the next one of
+// column l / 4.
 CCT_DEVICE void load_transposed(uint32_t (&to)[4], uint32_t from) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
@@ -130,12 +144,26 @@ CCT_DEVICE void load_transposed(uint32_t (&to)[4], uint32_t from) {
                : "memory");
 }
 
-// sums += a x b of a warp: 16x8 += 16x16 x 16x8. a is four matrices as load_matrices has them: rows 0-7 and
-// 8-15 of its left half, then of its right one; b is two, each with a row for every column of b. Lane l has
-// the sums of row l / 4, columns 2 * (l % 4) and the next one, then those of row l / 4 + 8.
-CCT_DEVICE void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+// sums += a x b of a warp: 16x8 += 16x16 x 16x8 of float16, 16x8 x 8x8 of float as tf32. a is four matrices
+// as load_matrices has them: rows 0-7 and 8-15 of its left half, then of its right one; b is two, each with a
+// row for every column of b. Lane l has the sums of row l / 4, columns 2 * (l % 4) and the next one, then
+// those of row l / 4 + 8.
+template <class T>
+CCT_DEVICE void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+
+template <>
+CCT_DEVICE void multiply_add<uint16_t>(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+template <>
+CCT_DEVICE void multiply_add<float>(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));

@@ -1,6 +1,8 @@
 // What follows the sums: bias, residual, activation, rounding, and where the results go.
 #pragma once
 
+#include <type_traits>
+
 #include "device.h"
 #include "tiles.h"
 
@@ -22,13 +24,24 @@ CCT_DEVICE int64_t index_in_y(const Ending& ending, Pixel pixel, int32_t output)
   return (static_cast<int64_t>(pixel.image) * ending.out_channels + output) * ending.out_plane + pixel.at;
 }
 
+// Numbers of X, Z and Y.
+CCT_DEVICE float as_float(float value) { return value; }
+CCT_DEVICE float as_float(Half value) { return widen(value); }
+CCT_DEVICE void store_as(float* to, float value) { store_global(to, value); }
+CCT_DEVICE void store_as(Half* to, float value) { store_global(to, narrow(value)); }
+
+template <class T>
 CCT_DEVICE void end_one(float sum, const Ending& ending, float bias, int64_t at) {
   sum += bias;
-  if (ending.residual) sum += widen(load_global(ending.residual + at));
-  store_global(ending.y + at, narrow(activate(sum, ending.clip_min, ending.clip_max)));
+  if (ending.residual) sum += as_float(load_global(static_cast<const T*>(ending.residual) + at));
+  store_as(static_cast<T*>(ending.y) + at, activate(sum, ending.clip_min, ending.clip_max));
 }
 
 #if defined(CCT_EMULATE) || __CUDA_ARCH__ >= 800
+
+// Of X, Z and Y, for a tile's kernel.
+template <int kTile>
+using Number = std::conditional_t<kTiles[kTile].type == Type::kTf32, float, Half>;
 
 // The sums of a thread, as multiply_add leaves them: 16 pixels x 8 output channels each.
 template <int kTile>
@@ -50,43 +63,48 @@ struct Round {
   }
 };
 
-// So many float16 together, as they lie in memory.
-template <int kCount>
-struct Halves;
-template <>
-struct Halves<8> {
-  using Type = uint4;
-};
-template <>
-struct Halves<4> {
-  using Type = uint2;
-};
+// Number i of some that lie in words, and word i of some numbers.
+template <class T>
+CCT_DEVICE float number_in(const uint32_t* words, int i) {
+  if constexpr (sizeof(T) == 4) {
+    return float_of(words[i]);
+  } else {
+    return widen(static_cast<Half>(words[i / 2] >> i % 2 * 16));
+  }
+}
 
-// So many consecutive floats of shared memory as they go to Y.
-template <int kCount>
+template <class T>
+CCT_DEVICE uint32_t word_of(const float* numbers, int i) {
+  if constexpr (sizeof(T) == 4) {
+    return bits_of(numbers[i]);
+  } else {
+    return narrow_pair(numbers[2 * i], numbers[2 * i + 1]);
+  }
+}
+
+// So many consecutive floats of shared memory as they go to Y, 16 or 8 bytes together.
+template <class T, int kCount>
 CCT_DEVICE void end_some(uint32_t from, const Ending& ending, float bias, int64_t at) {
-  using Type = typename Halves<kCount>::Type;
+  constexpr int kWords = kCount * sizeof(T) / 4;
+  using Type = std::conditional_t<kWords == 4, uint4, uint2>;
+  static_assert(sizeof(Type) == kCount * sizeof(T));
   float sums[kCount];
   CCT_UNROLL for (int i = 0; i < kCount; i += 4) {
     const float4 four = load_shared<float4>(from + i * 4);
     sums[i] = four.x, sums[i + 1] = four.y, sums[i + 2] = four.z, sums[i + 3] = four.w;
   }
-  alignas(16) uint32_t pairs[kCount / 2] = {};
+  alignas(16) uint32_t words[kWords] = {};
   if (ending.residual) {
-    *reinterpret_cast<Type*>(pairs) = load_global(reinterpret_cast<const Type*>(ending.residual + at));
+    const T* residual = static_cast<const T*>(ending.residual) + at;
+    *reinterpret_cast<Type*>(words) = load_global(reinterpret_cast<const Type*>(residual));
   }
   CCT_UNROLL for (int i = 0; i < kCount; ++i) {
     sums[i] += bias;
-    if (ending.residual) sums[i] += widen(static_cast<uint16_t>(pairs[i / 2] >> i % 2 * 16));
+    if (ending.residual) sums[i] += number_in<T>(words, i);
     sums[i] = activate(sums[i], ending.clip_min, ending.clip_max);
   }
-  CCT_UNROLL for (int i = 0; i < kCount / 2; ++i) pairs[i] = narrow_pair(sums[2 * i], sums[2 * i + 1]);
-  store_global(reinterpret_cast<Type*>(ending.y + at), *reinterpret_cast<Type*>(pairs));
-}
-
-template <>
-CCT_DEVICE void end_some<1>(uint32_t from, const Ending& ending, float bias, int64_t at) {
-  end_one(load_shared<float>(from), ending, bias, at);
+  CCT_UNROLL for (int i = 0; i < kWords; ++i) words[i] = word_of<T>(sums, i);
+  store_global(reinterpret_cast<Type*>(static_cast<T*>(ending.y) + at), *reinterpret_cast<Type*>(words));
 }
 
 // A round, so many pixels together: planes of Y are multiples of it. Threads of a warp take consecutive ones,
@@ -110,8 +128,14 @@ CCT_DEVICE void write_round(Round<kTile> round, const Ending& ending, int out_ti
       const int place = out_tile * tile.out_channels + round.channel(c);
       const int32_t output = load_global(ending.outputs + place);
       if (output < 0) continue;
-      end_some<kCount>(c * round.kPitch + p * 4, ending, load_global(ending.bias + place),
-                       index_in_y(ending, pixel, output));
+      const uint32_t from = c * round.kPitch + p * 4;
+      const float bias = load_global(ending.bias + place);
+      const int64_t at = index_in_y(ending, pixel, output);
+      if constexpr (kCount == 1) {
+        end_one<Number<kTile>>(load_shared<float>(from), ending, bias, at);
+      } else {
+        end_some<Number<kTile>, kCount>(from, ending, bias, at);
+      }
     }
   }
 }
@@ -138,6 +162,7 @@ CCT_DEVICE void end_tile(const Sums<kTile>& sums, const Ending& ending, int out_
                          PixelOf pixel_of) {
   constexpr Tile tile = kTiles[kTile];
   constexpr int kAcross = tile.pixels() / tile.warp_pixels, kOfRound = tile.warp_channels / 8 / tile.rounds();
+  constexpr int kWidest = 16 / sizeof(Number<kTile>);  // pixels that are written together
   const int lane = thread_index() % 32, warp = thread_index() / 32;
   CCT_NO_UNROLL for (int r = 0; r < tile.rounds(); ++r) {
     const Round<kTile> round{r};
@@ -160,8 +185,8 @@ CCT_DEVICE void end_tile(const Sums<kTile>& sums, const Ending& ending, int out_
       write_partials(round, ending, first_place, pixel_of);
     } else if constexpr (tile.copy_pixels) {
       write_round<tile.copy_pixels>(round, ending, out_tile, pixel_of);
-    } else if (ending.out_plane % 8 == 0) {
-      write_round<8>(round, ending, out_tile, pixel_of);
+    } else if (ending.out_plane % kWidest == 0) {
+      write_round<kWidest>(round, ending, out_tile, pixel_of);
     } else if (ending.out_plane % 4 == 0) {
       write_round<4>(round, ending, out_tile, pixel_of);
     } else {

@@ -6,6 +6,7 @@
 namespace cct::cuda {
 
 // A pixel of an output channel a thread.
+template <class T>
 CCT_DEVICE void finish(const FinishArguments& arguments) {
   const Ending& ending = arguments.ending;
   const int64_t pixel = static_cast<int64_t>(block_x()) * kThreads + thread_index();
@@ -17,9 +18,8 @@ CCT_DEVICE void finish(const FinishArguments& arguments) {
   for (int part = 0; part < arguments.parts; ++part) {
     sum += load_global(from + part * (grid_y() * ending.partials_pitch));
   }
-  end_one(sum, ending, load_global(ending.bias + place),
-          index_in_y(ending, {static_cast<int32_t>(image), static_cast<int32_t>(pixel % ending.out_plane)},
-                     output));
+  const Pixel at{static_cast<int32_t>(image), static_cast<int32_t>(pixel % ending.out_plane)};
+  end_one<T>(sum, ending, load_global(ending.bias + place), index_in_y(ending, at, output));
 }
 
 }  // namespace cct::cuda

@@ -23,7 +23,7 @@ CCT_DEVICE void gather(const GatherArguments& arguments) {
   const int pixel_count = arguments.images * out_plane;
   const Part part = part_of(arguments.slabs, out_tile, tile.out_channels);
 
-  // For each step the distance of what it reads from what an output pixel lies at, in units of 8 channels.
+  // For each step the distance of what it reads from what an output pixel lies at, in chunks.
   for (int i = thread; i < part.count * kSlabSteps; i += kThreads) {
     const int2 step = load_global(reinterpret_cast<const int2*>(part.steps) + i);  // chunk, tap
     const int2 tap = load_global(reinterpret_cast<const int2*>(arguments.slabs.taps) + step.y);
@@ -54,7 +54,7 @@ CCT_DEVICE void gather(const GatherArguments& arguments) {
 
   // The next slab to load.
   const uint32_t to = place_of_thread();
-  const uint16_t* weights = part.weights + thread * 8;
+  const unsigned char* weights = part.weights + thread * kChunkBytes;
   uint32_t step_of_load = kEnd + thread % kSlabSteps * 8;
   const uint32_t table_end = kEnd + tile.table_bytes(part.count);
   uint32_t stage_to_load = 0;
@@ -62,15 +62,15 @@ CCT_DEVICE void gather(const GatherArguments& arguments) {
     if (step_of_load < table_end) {
       const int2 step = load_shared<int2>(step_of_load);
       CCT_UNROLL for (int i = 0; i < kCopies; ++i) {
-        copy_async(stage_to_load + to + i * kRows * 64,
-                   arguments.chunks + static_cast<int64_t>(from[i] + step.x) * kChunk,
+        copy_async(stage_to_load + to + i * kRows * kSlabBytes,
+                   arguments.chunks + static_cast<int64_t>(from[i] + step.x) * kChunkBytes,
                    inside[i] >> step.y & 1);
       }
       load_weights<kTile>(stage_to_load + to + tile.pixel_bytes(), weights, true);
     }
     commit_copies();
     step_of_load += tile.table_bytes(1);
-    weights += tile.out_channels * kSlab;
+    weights += tile.weight_bytes();
     stage_to_load = stage_to_load == kEnd - kStage ? 0 : stage_to_load + kStage;
   };
 
@@ -89,7 +89,7 @@ CCT_DEVICE void gather(const GatherArguments& arguments) {
       // The other two steps of a row lie 32 bytes away, in either direction.
       const uint32_t pixels = stage + (pixels_of_lane ^ half * 32);
       add_products<kTile>(
-          sums, [&](int i) { return pixels + i * 16 * 64; }, stage + (weights_at ^ half * 32));
+          sums, [&](int i) { return pixels + i * 16 * kSlabBytes; }, stage + (weights_at ^ half * 32));
     }
     stage = stage == kEnd - kStage ? 0 : stage + kStage;
   }

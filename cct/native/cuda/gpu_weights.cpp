@@ -1,5 +1,7 @@
 #include "gpu_weights.h"
 
+#include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "quads.h"
@@ -16,45 +18,52 @@ SlabSteps choose_steps(const Packed& packed, const Positions& positions) {
   return wide.computed() <= narrow.computed() ? wide : narrow;
 }
 
+// As NVIDIA's own libraries have it: 0 forbids tf32 to the whole process, whatever a session asks for.
+bool tf32_is_forbidden() {
+  const char* override = std::getenv("NVIDIA_TF32_OVERRIDE");
+  return override && !std::strcmp(override, "0");
+}
+
 }  // namespace
 
 GpuWeights::GpuWeights(const Packed& packed, const Context& context, const cct_cuda_memory& memory)
     : tables_(context, memory) {
   const Positions positions(packed);
-  if (positions.distinct.size() <= kMostTaps) {
+  if (positions.distinct.size() <= kMostTaps && (packed.half || !tf32_is_forbidden())) {
     const SlabSteps steps = choose_steps(packed, positions);
-    in_slabs_ = use_slabs(packed, steps, context.device());
-    if (in_slabs_) add_slabs(packed, positions, steps);
+    if (use_slabs(packed, steps, context.device())) add_slabs(packed, positions, steps);
   }
-  if (!in_slabs_) add_quads(packed);
+  if (!slabs_ || !packed.half) add_quads(packed);
   tables_.upload();
 }
 
 void GpuWeights::add_slabs(const Packed& packed, const Positions& positions, const SlabSteps& steps) {
   const SlabTables made(packed, positions, steps);
+  OfSlabs& of = slabs_.emplace();
   std::vector<Tap> taps;
   for (int64_t position : positions.distinct) taps.push_back(tap_of(packed.window, position));
   const auto out_tiles = static_cast<int64_t>(steps.steps.size());
-  slabs_.shape = {steps.tile_channels, out_tiles, steps.max_slabs, packed.group * steps.chunks_per_group};
-  slabs_.slabs.tap_count = static_cast<int32_t>(taps.size());
-  slabs_.slabs.max_slabs = static_cast<int32_t>(steps.max_slabs);
-  slabs_.slabs.out_tiles = static_cast<int32_t>(out_tiles);
-  tables_.add(made.weights, slabs_.slabs.weights);
-  tables_.add(made.steps, slabs_.slabs.steps);
-  tables_.add(made.counts, slabs_.slabs.counts);
-  tables_.add(taps, slabs_.slabs.taps);
-  tables_.add(made.bias, slabs_.bias);
-  tables_.add(made.outputs, slabs_.outputs);
-  tables_.add(made.inputs, slabs_.inputs);
+  of.shape = {steps.tile_channels, out_tiles, steps.max_slabs, packed.group * steps.chunks_per_group};
+  of.slabs.tap_count = static_cast<int32_t>(taps.size());
+  of.slabs.max_slabs = static_cast<int32_t>(steps.max_slabs);
+  of.slabs.out_tiles = static_cast<int32_t>(out_tiles);
+  tables_.add(made.weights, of.slabs.weights);
+  tables_.add(made.steps, of.slabs.steps);
+  tables_.add(made.counts, of.slabs.counts);
+  tables_.add(taps, of.slabs.taps);
+  tables_.add(made.bias, of.bias);
+  tables_.add(made.outputs, of.outputs);
+  tables_.add(made.inputs, of.inputs);
 }
 
 void GpuWeights::add_quads(const Packed& packed) {
   const QuadTables made(packed);
-  quads_.count = static_cast<int64_t>(made.first.size()) - 1;
-  tables_.add(made.taps, quads_.taps);
-  tables_.add(made.first, quads_.first);
-  tables_.add(made.outputs, quads_.outputs);
-  tables_.add(made.bias, quads_.bias);
+  OfQuads& of = quads_.emplace();
+  of.count = static_cast<int64_t>(made.first.size()) - 1;
+  tables_.add(made.taps, of.taps);
+  tables_.add(made.first, of.first);
+  tables_.add(made.outputs, of.outputs);
+  tables_.add(made.bias, of.bias);
 }
 
 }  // namespace cct::cuda

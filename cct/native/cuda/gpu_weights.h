@@ -1,6 +1,8 @@
 // The weights of a convolution in a GPU's memory: uploaded once, when a session is created.
 #pragma once
 
+#include <optional>
+
 #include "../packed.h"
 #include "cuda_conv.h"
 #include "cuda_plan.h"
@@ -14,7 +16,7 @@ class GpuWeights {
  public:
   GpuWeights(const Packed& packed, const Context& context, const cct_cuda_memory& memory);
 
-  // For tensor cores, if in_slabs.
+  // For tensor cores.
   struct OfSlabs {
     SlabShape shape;
     Slabs slabs;
@@ -22,7 +24,7 @@ class GpuWeights {
     const int32_t *outputs, *inputs;
   };
 
-  // For plain, if not.
+  // For plain.
   struct OfQuads {
     const PlainTap* taps;
     const int32_t *first, *outputs;
@@ -30,18 +32,17 @@ class GpuWeights {
     int64_t count;
   };
 
-  bool in_slabs() const { return in_slabs_; }
-  const OfSlabs& slabs() const { return slabs_; }
-  const OfQuads& quads() const { return quads_; }
+  // At least one of them is there, and both where a run may ask for float32 without tensor cores; else NULL.
+  const OfSlabs* slabs() const { return slabs_ ? &*slabs_ : nullptr; }
+  const OfQuads* quads() const { return quads_ ? &*quads_ : nullptr; }
 
  private:
   void add_slabs(const Packed& packed, const Positions& positions, const SlabSteps& steps);
   void add_quads(const Packed& packed);
 
   Tables tables_;
-  bool in_slabs_ = false;
-  OfSlabs slabs_{};
-  OfQuads quads_{};
+  std::optional<OfSlabs> slabs_;
+  std::optional<OfQuads> quads_;
 };
 
 }  // namespace cct::cuda

@@ -8,14 +8,14 @@
 // multiplied, slab s + 1 is transposed; so one barrier a slab will do.
 #pragma once
 
-#include "slab_products.h"
+#include "halo_tile.h"
 
 namespace cct::cuda {
 
 #if defined(CCT_EMULATE) || __CUDA_ARCH__ >= 800
 
-constexpr int kGroup = 8;         // pixels
-constexpr int kGroupBytes = 128;  // of 8 channels
+constexpr int kGroup = 8;  // pixels
+constexpr int kGroupBytes = kGroup * kChunkBytes;
 
 // Shared memory: the stages, two buffers of transposed pixels, and the table. A stage has the pixels of a
 // slab as copied, and the weights of the slab before, for both are needed at the same time.
@@ -24,8 +24,8 @@ struct HaloMemory {
   static constexpr Tile kOf = kTiles[kTile];
   static constexpr int kPixels = kOf.pixel_bytes(), kStage = kPixels + kOf.weight_bytes();
   static constexpr int kTransposed = kOf.stages * kStage, kTable = kOf.pipeline_bytes();
-  static constexpr int kTableRow = 48, kChannels = 16;          // a row: 4 taps, then 8 channels
-  static constexpr int kRow = kOf.halo_columns() * kChunk * 2;  // of transposed pixels
+  static constexpr int kTableRow = 48, kChannels = 16;           // a row: 4 taps, then 8 channels
+  static constexpr int kRow = kOf.halo_columns() * kChunkBytes;  // of transposed pixels
 };
 
 // The distances of what each slab reads: its channels in X, and its taps in the transposed pixels. Lanes 0-15
@@ -34,17 +34,17 @@ struct HaloMemory {
 template <int kTile>
 CCT_DEVICE void store_table(const HaloArguments& arguments, const Part& part) {
   using Memory = HaloMemory<kTile>;
-  for (int i = thread_index(); i < (part.count + 1) * kChunk; i += kThreads) {
-    const int slab = i / kChunk, j = i % kChunk, step_number = j % kSlabSteps;
+  for (int i = thread_index(); i < (part.count + 1) * kChunk<Half>; i += kThreads) {
+    const int slab = i / kChunk<Half>, j = i % kChunk<Half>, step_number = j % kSlabSteps;
     const uint32_t row = Memory::kTable + slab * Memory::kTableRow;
     int32_t channel = -1;
     if (slab < part.count) {
       const int2 step =
           load_global(reinterpret_cast<const int2*>(part.steps + slab * kSlabSteps + step_number));
-      channel = load_global(arguments.inputs + step.x * kChunk + j);
+      channel = load_global(arguments.inputs + step.x * kChunk<Half> + j);
       if (j < kSlabSteps) {
         const int2 tap = load_global(reinterpret_cast<const int2*>(arguments.slabs.taps) + step.y);
-        store_shared(row + (j % 2 * 2 + j / 2) * 4, tap.x * Memory::kRow + tap.y * kChunk * 2);
+        store_shared(row + (j % 2 * 2 + j / 2) * 4, tap.x * Memory::kRow + tap.y * kChunkBytes);
       }
     }
     store_shared(row + Memory::kChannels + j * 4,
@@ -60,22 +60,21 @@ struct HaloCopies {
   static constexpr int kBytes = kOf.copy_pixels * 2, kAtATime = kThreads * kBytes / kGroupBytes;
   static constexpr int kCount = kOf.halo_groups() / kAtATime;
 
-  const uint16_t* image;
+  const Half* image;
   uint32_t from[kCount];  // from the start of the channel
   bool inside[kCount];
 
-  CCT_DEVICE static int channel() { return thread_index() * kBytes / 16 % kChunk; }
+  CCT_DEVICE static int channel() { return thread_index() * kBytes / 16 % kChunk<Half>; }
 
-  CCT_DEVICE HaloCopies(const HaloArguments& arguments, int n, int first_row, int first_column) {
+  CCT_DEVICE HaloCopies(const HaloArguments& arguments, const HaloTile<kTile>& of) {
     const int64_t pixels = static_cast<int64_t>(arguments.height) * arguments.width;
-    image = kept(arguments.x + n * arguments.channels * pixels);
+    image = kept(static_cast<const Half*>(arguments.x) + of.image * arguments.channels * pixels);
     CCT_UNROLL for (int i = 0; i < kCount; ++i) {
       const int group = thread_index() * kBytes / kGroupBytes + i * kAtATime;
-      const int row = first_row - 1 + group / kColumns;
-      const int column = first_column + (group % kColumns - 1) * kGroup + thread_index() * kBytes % 16 / 2;
+      const int row = of.first_row - 1 + group / kColumns;
+      const int column = of.first_column + (group % kColumns - 1) * kGroup + thread_index() * kBytes % 16 / 2;
       from[i] = row * arguments.width + column;
-      inside[i] = row >= 0 && row < arguments.height && column >= 0 && column < arguments.width &&
-                  group < kOf.halo_rows() * kColumns;
+      inside[i] = of.in_image(row, column) && group < kOf.halo_rows() * kColumns;
     }
   }
 
@@ -125,20 +124,14 @@ CCT_DEVICE void halo(const HaloArguments& arguments) {
   constexpr Tile tile = kTiles[kTile];
   const int thread = thread_index(), lane = thread % 32, warp = thread / 32;
 
-  int block = block_x();
-  const int out_tile = block % arguments.slabs.out_tiles;
-  block /= arguments.slabs.out_tiles;
-  const int first_column = block % arguments.column_tiles * tile.columns;
-  block /= arguments.column_tiles;
-  const int first_row = block % arguments.row_tiles * tile.rows, image = block / arguments.row_tiles;
-
-  const Part part = part_of(arguments.slabs, out_tile, tile.out_channels);
+  const HaloTile<kTile> of(arguments);
+  const Part part = part_of(arguments.slabs, of.out_tile, tile.out_channels);
   store_table<kTile>(arguments, part);
-  const HaloCopies<kTile> copies(arguments, image, first_row, first_column);
+  const HaloCopies<kTile> copies(arguments, of);
   barrier();
 
   // The next stage to load: pixels of slab `slab`, weights of the one before.
-  const uint16_t* weights = part.weights + thread * 8;
+  const unsigned char* weights = part.weights + thread * kChunkBytes;
   uint32_t stage_to_load = 0, row_to_load = Memory::kTable;
   int slab = 0;
   const auto next = [&](uint32_t stage) {
@@ -149,7 +142,7 @@ CCT_DEVICE void halo(const HaloArguments& arguments) {
     load_weights<kTile>(stage_to_load + Memory::kPixels + place_of_thread(), weights,
                         !first && slab <= part.count);
     commit_copies();
-    if (!first) weights += tile.out_channels * kSlab;
+    if (!first) weights += tile.weight_bytes();
     if (slab < part.count) row_to_load += Memory::kTableRow;
     ++slab;
     stage_to_load = next(stage_to_load);
@@ -170,7 +163,7 @@ CCT_DEVICE void halo(const HaloArguments& arguments) {
   static_assert(tile.warp_pixels % tile.columns == 0 && tile.columns % 16 == 0);
   const int pixel = warp % kAcross * tile.warp_pixels + lane % 16;
   const uint32_t pixel_at = kept<uint32_t>((pixel / tile.columns + 1) * Memory::kRow +
-                                           (pixel % tile.columns + kGroup) * kChunk * 2);
+                                           (pixel % tile.columns + kGroup) * kChunkBytes);
   const uint32_t weights_at = Memory::kPixels + weights_of_lane(warp / kAcross * tile.warp_channels, lane);
   uint32_t row = Memory::kTable + lane / 16 * 8;
 
@@ -188,7 +181,7 @@ CCT_DEVICE void halo(const HaloArguments& arguments) {
       add_products<kTile>(
           sums,
           [&](int i) {
-            return pixels + i * 16 / tile.columns * Memory::kRow + i * 16 % tile.columns * kChunk * 2;
+            return pixels + i * 16 / tile.columns * Memory::kRow + i * 16 % tile.columns * kChunkBytes;
           },
           stage + (weights_at ^ half * 32));
       transposing.store(other, half);
@@ -199,10 +192,7 @@ CCT_DEVICE void halo(const HaloArguments& arguments) {
   }
   wait_copies<0>();
 
-  end_tile<kTile>(sums, arguments.ending, out_tile, arguments.slabs.out_tiles, [&](int p) {
-    const int y = first_row + p / tile.columns, x = first_column + p % tile.columns;
-    return y < arguments.height && x < arguments.width ? Pixel{image, y * arguments.width + x} : Pixel{-1, 0};
-  });
+  end_tile<kTile>(sums, arguments.ending, of.out_tile, arguments.slabs.out_tiles, of);
 }
 
 #endif

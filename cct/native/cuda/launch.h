@@ -3,27 +3,36 @@
 //
 // Y = clip(conv(X, W) + bias [+ Z]); X, Z and Y are NCHW. Four ways:
 //
-//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16 on tensor cores
-//   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels; float16 on tensor cores
-//   gather    any window of at most 32 taps; float16 on tensor cores; to_chunks runs before it
+//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16, or float32 as tf32,
+//   on
+//             tensor cores
+//   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels; float16, or float32 as tf32, on
+//   tensor
+//             cores
+//   gather    any window of at most 32 taps; float16, or float32 as tf32, on tensor cores; to_chunks runs
+//             before it
 //   plain     anything, float32 or float16, on any GPU
 //
 // All but plain may split the sum into parts (grid z), which finish adds; nothing is atomic.
 //
 // Words of the tensor core kernels:
 //
-//   chunk     8 input channels of one group: 8 consecutive places of in_order. A place without a channel
-//             (-1, or beyond the group's last one) reads as zero.
+//   chunk     16 bytes of input channels of one group, 8 of float16 or 4 of tf32: consecutive places of
+//             in_order. A place without a channel (-1, or beyond the group's last one) reads as zero.
 //   tap       a position of the window that any kernel keeps.
-//   step      one chunk at one tap: 8 products for each output.
-//   slab      4 steps, 32 products: what the pipeline moves at a time. With a window larger than 1x1 the four
-//             steps have the same chunk. Steps that only fill a slab repeat one of it; their weights are
-//             zero.
+//   step      one chunk at one tap: 8 or 4 products for each output.
+//   slab      4 steps, 32 or 16 products: what the pipeline moves at a time. With a window larger than 1x1
+//             the four steps have the same chunk. Steps that only fill a slab repeat one of it; their weights
+//             are zero.
 //   out tile  the output channels that a block of threads computes, BN of one group: consecutive places of
 //             order, filled up with -1.
 //
 // A weight of zero is multiplied like any other: an infinity or NaN in X makes NaN of it, as it does in the
 // dense convolution, though the CPU never reads what is not kept.
+//
+// tf32 is float32 whose last 13 bits tensor cores do not read. Weights and X are rounded to the nearest such
+// number before, on the host, by to_chunks, or where they are loaded; sums, bias, Z and Y are float32
+// throughout.
 //
 // All pointers are to the GPU's memory and aligned to 16 bytes. float16 is uint16_t. Below 2^31 each: images
 // * out_plane + 256 and images * chunk_count * height * width (gather), images * row_tiles * column_tiles *
@@ -34,12 +43,20 @@
 
 namespace cct::cuda {
 
-constexpr int kChunk = 8;      // channels
-constexpr int kSlabSteps = 4;  // steps
-constexpr int kSlab = 32;      // products: kChunk * kSlabSteps
-constexpr int kMostTaps = 32;  // of gather: a bit each
-constexpr int kQuad = 4;       // output channels that a thread of plain computes
-constexpr int kThreads = 128;  // of a block, in every kernel
+using Half = uint16_t;  // float16
+
+constexpr int kChunkBytes = 16;
+constexpr int kSlabSteps = 4;
+constexpr int kSlabBytes = kSlabSteps * kChunkBytes;  // of an output channel's weights, and of a pixel
+constexpr int kMostTaps = 32;                         // of gather: a bit each
+constexpr int kQuad = 4;                              // output channels that a thread of plain computes
+constexpr int kThreads = 128;                         // of a block, in every kernel
+
+// Channels of a chunk and products of a slab, of Half or float.
+template <class T>
+constexpr int kChunk = kChunkBytes / static_cast<int>(sizeof(T));
+template <class T>
+constexpr int kSlab = kSlabSteps * kChunk<T>;
 
 struct Step {
   int32_t chunk;  // of all groups together
@@ -54,21 +71,21 @@ struct Tap {
 
 // The weights, as a session lays them out for one BN.
 struct Slabs {
-  const uint16_t* weights;  // [out_tiles][max_slabs][BN][32]; product 8 * i + j: channel j of step i's chunk
-  const Step* steps;        // [out_tiles][max_slabs][4]
-  const int32_t* counts;    // [out_tiles]: slabs, from 0 to max_slabs
-  const Tap* taps;          // [tap_count]
+  const unsigned char* weights;  // [out_tiles][max_slabs][BN][4 steps][channels of a chunk]
+  const Step* steps;             // [out_tiles][max_slabs][4]
+  const int32_t* counts;         // [out_tiles]: slabs, from 0 to max_slabs
+  const Tap* taps;               // [tap_count]
   int32_t tap_count;
   int32_t max_slabs;  // of any out tile
   int32_t out_tiles;  // of all groups together
 };
 
-// What follows the sum.
+// What follows the sum. Z and Y are Half or float, by the kernel's name.
 struct Ending {
-  const float* bias;         // [out_tiles][BN]
-  const int32_t* outputs;    // [out_tiles][BN]: channel of Y, or -1
-  const uint16_t* residual;  // Z, or NULL
-  uint16_t* y;
+  const float* bias;       // [out_tiles][BN]
+  const int32_t* outputs;  // [out_tiles][BN]: channel of Y, or -1
+  const void* residual;    // Z, or NULL
+  void* y;
   float* partials;  // NULL with one part, else [parts][out_tiles][BN][partials_pitch]: sums of one part at
                     // pixel n * out_plane + row * out_width + column
   int64_t partials_pitch;  // floats: the output pixels of all images, rounded up to a multiple of 4
@@ -83,8 +100,8 @@ struct Ending {
 struct HaloArguments {
   Slabs slabs;
   Ending ending;
-  const uint16_t* x;      // [images][channels][height][width]
-  const int32_t* inputs;  // [chunks][8]: channel of X, or -1
+  const void* x;          // [images][channels][height][width], Half or float by the kernel's name
+  const int32_t* inputs;  // [chunks][channels of a chunk]: channel of X, or -1
   int32_t images, channels, height, width;
   int32_t row_tiles, column_tiles;  // ceil(height / rows of the tile), ceil(width / its columns)
 };
@@ -93,8 +110,8 @@ struct HaloArguments {
 struct PointwiseArguments {
   Slabs slabs;
   Ending ending;
-  const uint16_t* x;      // [images][channels][plane]
-  const int32_t* inputs;  // [chunks][8]: channel of X, or -1
+  const void* x;          // [images][channels][plane], Half or float by the kernel's name
+  const int32_t* inputs;  // [chunks][channels of a chunk]: channel of X, or -1
   int32_t images, channels, plane;
 };
 
@@ -103,18 +120,18 @@ struct PointwiseArguments {
 struct GatherArguments {
   Slabs slabs;
   Ending ending;
-  const uint16_t* chunks;  // [images][chunk_count][height][width][8], written by to_chunks
+  const unsigned char* chunks;  // [images][chunk_count][height][width] x 16 bytes, written by to_chunks
   int32_t chunk_count;
   int32_t images, height, width;  // of X
   int32_t out_width;
   int32_t stride[2];  // vertical, horizontal
 };
 
-// to_chunks: grid (ceil(images * plane / kThreads), chunk_count).
+// to_chunks: grid (ceil(images * plane / kThreads), chunk_count). T is Half or float by the kernel's name.
 struct ChunksArguments {
-  const uint16_t* x;      // [images][channels][plane]
-  const int32_t* inputs;  // [chunk_count][8]: channel of X, or -1
-  uint16_t* chunks;       // [images][chunk_count][plane][8]
+  const void* x;          // [images][channels][plane]
+  const int32_t* inputs;  // [chunk_count][channels of a chunk]: channel of X, or -1
+  void* chunks;           // [images][chunk_count][plane][channels of a chunk]
   int32_t images, channels, chunk_count, plane;
 };
 
@@ -132,7 +149,7 @@ struct PlainTap {
   float weights[kQuad];  // of each output of the quad
 };
 
-// plain: grid (ceil(images * out_height * out_width / kThreads), quads). T is float or float16 by the
+// plain: grid (ceil(images * out_height * out_width / kThreads), quads). T is float or Half by the
 // kernel's name; the weights and the bias are float in both.
 struct PlainArguments {
   const void* x;           // [images][channels][height][width]

@@ -16,10 +16,10 @@ class Run {
 
   void halo() const {
     HaloArguments arguments{};
-    arguments.slabs = weights_.slabs().slabs;
+    arguments.slabs = weights_.slabs()->slabs;
     arguments.ending = ending();
-    arguments.x = static_cast<const uint16_t*>(images_.x);
-    arguments.inputs = weights_.slabs().inputs;
+    arguments.x = images_.x;
+    arguments.inputs = weights_.slabs()->inputs;
     arguments.images = int32(plan_.images);
     arguments.channels = int32(conv_.in_channels);
     arguments.height = int32(plan_.size.in[0]);
@@ -31,10 +31,10 @@ class Run {
 
   void pointwise() const {
     PointwiseArguments arguments{};
-    arguments.slabs = weights_.slabs().slabs;
+    arguments.slabs = weights_.slabs()->slabs;
     arguments.ending = ending();
-    arguments.x = static_cast<const uint16_t*>(images_.x);
-    arguments.inputs = weights_.slabs().inputs;
+    arguments.x = images_.x;
+    arguments.inputs = weights_.slabs()->inputs;
     arguments.images = int32(plan_.images);
     arguments.channels = int32(conv_.in_channels);
     arguments.plane = int32(plan_.in_plane());
@@ -43,10 +43,10 @@ class Run {
 
   void gather() const {
     GatherArguments arguments{};
-    arguments.slabs = weights_.slabs().slabs;
+    arguments.slabs = weights_.slabs()->slabs;
     arguments.ending = ending();
-    arguments.chunks = static_cast<const uint16_t*>(images_.workspace);
-    arguments.chunk_count = int32(weights_.slabs().shape.chunks);
+    arguments.chunks = static_cast<const unsigned char*>(images_.workspace);
+    arguments.chunk_count = int32(weights_.slabs()->shape.chunks);
     arguments.images = int32(plan_.images);
     arguments.height = int32(plan_.size.in[0]);
     arguments.width = int32(plan_.size.in[1]);
@@ -58,27 +58,28 @@ class Run {
   // What gather reads.
   void to_chunks() const {
     ChunksArguments arguments{};
-    arguments.x = static_cast<const uint16_t*>(images_.x);
-    arguments.inputs = weights_.slabs().inputs;
-    arguments.chunks = static_cast<uint16_t*>(images_.workspace);
+    arguments.x = images_.x;
+    arguments.inputs = weights_.slabs()->inputs;
+    arguments.chunks = images_.workspace;
     arguments.images = int32(plan_.images);
     arguments.channels = int32(conv_.in_channels);
-    arguments.chunk_count = int32(weights_.slabs().shape.chunks);
+    arguments.chunk_count = int32(weights_.slabs()->shape.chunks);
     arguments.plane = int32(plan_.in_plane());
-    launch("cct_to_chunks", {blocks_of(plan_.images * plan_.in_plane()), arguments.chunk_count, 1}, 0,
-           arguments);
+    launch(conv_.half ? "cct_to_chunks_float16" : "cct_to_chunks_tf32",
+           {blocks_of(plan_.images * plan_.in_plane()), arguments.chunk_count, 1}, 0, arguments);
   }
 
   // Adds the parts.
   void finish() const {
     const FinishArguments arguments{ending(), int32(plan_.images), int32(plan_.parts)};
-    const SlabShape& shape = weights_.slabs().shape;
+    const SlabShape& shape = weights_.slabs()->shape;
     const int64_t places = shape.out_tiles * shape.tile_channels;
-    launch("cct_finish", {blocks_of(plan_.images * plan_.out_plane()), places, 1}, 0, arguments);
+    launch(conv_.half ? "cct_finish_float16" : "cct_finish_float32",
+           {blocks_of(plan_.images * plan_.out_plane()), places, 1}, 0, arguments);
   }
 
   void plain() const {
-    const GpuWeights::OfQuads& quads = weights_.quads();
+    const GpuWeights::OfQuads& quads = *weights_.quads();
     PlainArguments arguments{};
     arguments.x = images_.x;
     arguments.residual = images_.z;
@@ -106,10 +107,10 @@ class Run {
 
   Ending ending() const {
     Ending ending{};
-    ending.bias = weights_.slabs().bias;
-    ending.outputs = weights_.slabs().outputs;
-    ending.residual = static_cast<const uint16_t*>(images_.z);
-    ending.y = static_cast<uint16_t*>(images_.y);
+    ending.bias = weights_.slabs()->bias;
+    ending.outputs = weights_.slabs()->outputs;
+    ending.residual = images_.z;
+    ending.y = images_.y;
     if (plan_.parts > 1) {
       ending.partials = reinterpret_cast<float*>(static_cast<char*>(images_.workspace) + plan_.partials_at);
     }

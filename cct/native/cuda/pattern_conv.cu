@@ -4,6 +4,7 @@
 #include "finish.h"
 #include "gather.h"
 #include "halo.h"
+#include "halo_tf32.h"
 #include "plain.h"
 #include "pointwise.h"
 #include "to_chunks.h"
@@ -20,6 +21,18 @@ CCT_KERNEL(cct_gather_128x128, GatherArguments, 2) { CCT_TENSOR_CORES(gather<kGa
 CCT_KERNEL(cct_gather_256x64, GatherArguments, 2) { CCT_TENSOR_CORES(gather<kGather256x64>(arguments)); }
 CCT_KERNEL(cct_gather_128x64, GatherArguments, 2) { CCT_TENSOR_CORES(gather<kGather128x64>(arguments)); }
 CCT_KERNEL(cct_gather_64x64, GatherArguments, 2) { CCT_TENSOR_CORES(gather<kGather64x64>(arguments)); }
+CCT_KERNEL(cct_gather_128x128_tf32, GatherArguments, 2) {
+  CCT_TENSOR_CORES(gather<kGather128x128Tf32>(arguments));
+}
+CCT_KERNEL(cct_gather_256x64_tf32, GatherArguments, 2) {
+  CCT_TENSOR_CORES(gather<kGather256x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_gather_128x64_tf32, GatherArguments, 2) {
+  CCT_TENSOR_CORES(gather<kGather128x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_gather_64x64_tf32, GatherArguments, 2) {
+  CCT_TENSOR_CORES(gather<kGather64x64Tf32>(arguments));
+}
 CCT_KERNEL(cct_halo_8x32x64, HaloArguments, 2) { CCT_TENSOR_CORES(halo<kHalo8x32x64>(arguments)); }
 CCT_KERNEL(cct_halo_16x16x64, HaloArguments, 2) { CCT_TENSOR_CORES(halo<kHalo16x16x64>(arguments)); }
 CCT_KERNEL(cct_halo_8x16x128, HaloArguments, 2) { CCT_TENSOR_CORES(halo<kHalo8x16x128>(arguments)); }
@@ -43,9 +56,29 @@ CCT_KERNEL(cct_pointwise_256x64_by4, PointwiseArguments, 2) {
 CCT_KERNEL(cct_pointwise_64x64_by4, PointwiseArguments, 2) {
   CCT_TENSOR_CORES(pointwise<kPointwise64x64By4>(arguments));
 }
-CCT_KERNEL(cct_to_chunks, ChunksArguments, 1) { to_chunks(arguments); }
-CCT_KERNEL(cct_finish, FinishArguments, 1) { finish(arguments); }
+CCT_KERNEL(cct_halo_8x32x64_tf32, HaloArguments, 2) {
+  CCT_TENSOR_CORES(halo_tf32<kHalo8x32x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_halo_16x16x64_tf32, HaloArguments, 2) {
+  CCT_TENSOR_CORES(halo_tf32<kHalo16x16x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_halo_8x16x128_tf32, HaloArguments, 2) {
+  CCT_TENSOR_CORES(halo_tf32<kHalo8x16x128Tf32>(arguments));
+}
+CCT_KERNEL(cct_pointwise_128x128_tf32, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise128x128Tf32>(arguments));
+}
+CCT_KERNEL(cct_pointwise_256x64_tf32, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise256x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_pointwise_64x64_tf32, PointwiseArguments, 2) {
+  CCT_TENSOR_CORES(pointwise<kPointwise64x64Tf32>(arguments));
+}
+CCT_KERNEL(cct_to_chunks_float16, ChunksArguments, 1) { to_chunks<Half>(arguments); }
+CCT_KERNEL(cct_to_chunks_tf32, ChunksArguments, 1) { CCT_TENSOR_CORES(to_chunks<float>(arguments)); }
+CCT_KERNEL(cct_finish_float16, FinishArguments, 1) { finish<Half>(arguments); }
+CCT_KERNEL(cct_finish_float32, FinishArguments, 1) { finish<float>(arguments); }
+CCT_KERNEL(cct_plain_float16, PlainArguments, 1) { plain<Half>(arguments); }
 CCT_KERNEL(cct_plain_float32, PlainArguments, 1) { plain<float>(arguments); }
-CCT_KERNEL(cct_plain_float16, PlainArguments, 1) { plain<uint16_t>(arguments); }
 
 }  // namespace cct::cuda

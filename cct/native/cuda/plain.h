@@ -5,11 +5,6 @@
 
 namespace cct::cuda {
 
-CCT_DEVICE float as_float(float value) { return value; }
-CCT_DEVICE float as_float(uint16_t value) { return widen(value); }
-CCT_DEVICE void store_as(float* to, float value) { store_global(to, value); }
-CCT_DEVICE void store_as(uint16_t* to, float value) { store_global(to, narrow(value)); }
-
 // A pixel of a quad of output channels a thread: each number of X serves four sums.
 template <class T>
 CCT_DEVICE void plain(const PlainArguments& arguments) {

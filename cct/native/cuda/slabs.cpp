@@ -1,8 +1,10 @@
 #include "slabs.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "../fault.h"
+#include "tf32.h"
 
 namespace cct::cuda {
 namespace {
@@ -34,14 +36,25 @@ int64_t input_place(const Packed& packed, int64_t group, int64_t kernel, int64_t
   return packed.in_order[group * packed.in_blocks * packed.bi + place] < 0 ? -1 : place;
 }
 
+// Writes a weight as tensor cores are given it.
+void put_weight(const Packed& packed, int64_t from, unsigned char* to) {
+  if (packed.half) {
+    std::memcpy(to, static_cast<const Half*>(packed.weights.data) + from, sizeof(Half));
+  } else {
+    const float rounded = round_to_tf32(packed.weights[from]);
+    std::memcpy(to, &rounded, sizeof rounded);
+  }
+}
+
 bool one_by_one(const Packed& packed) { return packed.window.kernel[0] * packed.window.kernel[1] == 1; }
 
 }  // namespace
 
 SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_channels)
     : tile_channels(tile_channels),
+      chunk(packed.half ? kChunk<Half> : kChunk<float>),
       tiles_per_group(divide_up(packed.out_blocks * packed.bo, tile_channels)),
-      chunks_per_group(divide_up(packed.in_blocks * packed.bi, kChunk)),
+      chunks_per_group(divide_up(packed.in_blocks * packed.bi, chunk)),
       steps(packed.group * tiles_per_group) {
   std::vector<uint32_t> taps_of_pattern(positions.number.size() / packed.entries);
   for (size_t i = 0; i < positions.number.size(); ++i) {
@@ -55,8 +68,8 @@ SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_
       for (int64_t i = 0; i < packed.bi; ++i) {
         const int64_t place = input_place(packed, range.group, k, i);
         if (place < 0) continue;
-        if (!taps[place / kChunk]) touched.push_back(place / kChunk);
-        taps[place / kChunk] |= taps_of_pattern[packed.patterns[k]];
+        if (!taps[place / chunk]) touched.push_back(place / chunk);
+        taps[place / chunk] |= taps_of_pattern[packed.patterns[k]];
       }
     }
     std::sort(touched.begin(), touched.end());
@@ -64,12 +77,12 @@ SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_
     const auto fill_slab = [&] {
       while (own.size() % kSlabSteps) own.push_back(Step(own.back()));
     };
-    for (int64_t chunk : touched) {
-      const auto number = static_cast<int32_t>(range.group * chunks_per_group + chunk);
+    for (int64_t of_group : touched) {
+      const auto number = static_cast<int32_t>(range.group * chunks_per_group + of_group);
       for (int32_t tap = 0; tap < kMostTaps; ++tap) {
-        if (taps[chunk] >> tap & 1) own.push_back({number, tap});
+        if (taps[of_group] >> tap & 1) own.push_back({number, tap});
       }
-      taps[chunk] = 0;
+      taps[of_group] = 0;
       if (!one_by_one(packed)) fill_slab();  // no other chunk in this slab
     }
     fill_slab();
@@ -83,11 +96,11 @@ SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_
 SlabTables::SlabTables(const Packed& packed, const Positions& positions, const SlabSteps& slab_steps) {
   const int64_t width = slab_steps.tile_channels, max_slabs = slab_steps.max_slabs;
   const auto tiles = static_cast<int64_t>(slab_steps.steps.size());
-  weights.resize(product("the weights on the GPU", tiles, max_slabs, width, kSlab));
+  const int64_t chunk_size = slab_steps.chunk, weight_bytes = kChunkBytes / chunk_size;
+  weights.resize(product("the weights on the GPU", tiles, max_slabs, width, kSlabBytes));
   steps.resize(tiles * max_slabs * kSlabSteps);
   outputs.assign(tiles * width, -1);
   bias.assign(tiles * width, 0);
-  const auto* values = static_cast<const uint16_t*>(packed.weights.data);
   std::vector<int64_t> first_step(slab_steps.chunks_per_group);  // of each chunk, for one tile
   std::vector<uint32_t> taps(slab_steps.chunks_per_group);
   for (int64_t tile = 0; tile < tiles; ++tile) {
@@ -117,23 +130,24 @@ SlabTables::SlabTables(const Packed& packed, const Positions& positions, const S
         const int64_t input = input_place(packed, range.group, k, row / packed.entries);
         if (input < 0) continue;
         const int32_t tap = positions.number[packed.patterns[k] * packed.entries + row % packed.entries];
-        const int64_t chunk = input / kChunk;  // its taps are in ascending steps
+        const int64_t chunk = input / chunk_size;  // its taps are in ascending steps
         const int64_t step = first_step[chunk] + __builtin_popcount(taps[chunk] & ((1u << tap) - 1));
         const int64_t slab = tile * max_slabs + step / kSlabSteps;
-        const int64_t column = step % kSlabSteps * kChunk + input % kChunk;
-        const uint16_t* of_row = values + (k * packed.bi * packed.entries + row) * packed.bo - first_place;
+        const int64_t at = step % kSlabSteps * kChunkBytes + input % chunk_size * weight_bytes;
+        const int64_t of_row = (k * packed.bi * packed.entries + row) * packed.bo - first_place;
         for (int64_t place = begin; place < end; ++place) {
-          weights[(slab * width + place - range.first) * kSlab + column] = of_row[place];
+          const int64_t output = slab * width + place - range.first;
+          put_weight(packed, of_row + place, weights.data() + output * kSlabBytes + at);
         }
       }
     }
   }
 
   const int64_t places = packed.in_blocks * packed.bi;
-  inputs.assign(packed.group * slab_steps.chunks_per_group * kChunk, -1);
+  inputs.assign(packed.group * slab_steps.chunks_per_group * chunk_size, -1);
   for (int64_t group = 0; group < packed.group; ++group) {
     std::copy_n(packed.in_order + group * places, places,
-                inputs.begin() + group * slab_steps.chunks_per_group * kChunk);
+                inputs.begin() + group * slab_steps.chunks_per_group * chunk_size);
   }
 }
 

@@ -19,10 +19,11 @@ class SlabSteps {
 
   // Products that are computed for an output pixel, and weights that are stored: out tiles of fewer slabs are
   // filled up. As doubles, because no file of reasonable size comes near what they can't hold.
-  double computed() const { return double(slabs_) * tile_channels * kSlab; }
-  double stored() const { return double(max_slabs) * steps.size() * tile_channels * kSlab; }
+  double computed() const { return double(slabs_) * tile_channels * kSlabSteps * chunk; }
+  double stored() const { return double(max_slabs) * steps.size() * tile_channels * kSlabSteps * chunk; }
 
   const int tile_channels;  // BN
+  const int chunk;          // channels
   const int64_t tiles_per_group;
   const int64_t chunks_per_group;
   std::vector<std::vector<Step>> steps;  // of each out tile: whole slabs
@@ -34,10 +35,9 @@ class SlabSteps {
 
 // The tables, by their names in Slabs, Ending and HaloArguments.
 struct SlabTables {
-  // The weights are float16.
   SlabTables(const Packed& packed, const Positions& positions, const SlabSteps& steps);
 
-  std::vector<uint16_t> weights;
+  std::vector<unsigned char> weights;
   std::vector<Step> steps;
   std::vector<int32_t> counts;
   std::vector<float> bias;

@@ -14,11 +14,15 @@ namespace cct::cuda {
 
 enum class Way { kHalo, kPointwise, kGather };
 
+// Of X and Y, and what tensor cores multiply of it.
+enum class Type { kFloat16, kTf32 };
+
 // A tile is the part of Y that a block of threads computes: pixels x output channels, cut into one rectangle
 // for each of its warps.
 struct Tile {
   const char* kernel;  // its name in the module
   Way way;
+  Type type;
   int rows, columns;  // output pixels; but for halo one row: consecutive pixels of all images
   int out_channels;   // BN
   int warp_pixels, warp_channels;
@@ -30,30 +34,43 @@ struct Tile {
 
   CCT_BOTH constexpr bool halo() const { return way == Way::kHalo; }
 
-  // Weights of a slab.
-  CCT_BOTH constexpr int weight_bytes() const { return out_channels * kSlab * 2; }
+  // Of a slab of pointwise.
+  CCT_BOTH constexpr int slab_channels() const { return type == Type::kFloat16 ? kSlab<Half> : kSlab<float>; }
 
-  // halo copies groups of 8 pixels, and so a row starts 8 before the tile and ends 8 after it. Groups are
-  // filled up to what all threads copy at a time, and all warps transpose.
+  // Weights of a slab.
+  CCT_BOTH constexpr int weight_bytes() const { return out_channels * kSlabBytes; }
+
+  CCT_BOTH constexpr bool transposes() const { return halo() && type == Type::kFloat16; }
+
+  // halo copies groups of 8 pixels, or of 4 of float32, and so a row starts one before the tile and ends one
+  // after it.
   CCT_BOTH constexpr int halo_rows() const { return rows + 2; }
-  CCT_BOTH constexpr int halo_columns() const { return columns + 16; }
+  CCT_BOTH constexpr int halo_columns() const { return columns + (type == Type::kFloat16 ? 16 : 8); }
+
+  // Groups of 8 pixels of 8 channels, filled up to what all threads copy at a time, and all warps transpose.
   CCT_BOTH constexpr int halo_groups() const { return (halo_rows() * halo_columns() / 8 + 15) / 16 * 16; }
+
+  // float32: groups of a channel, filled up to what divides the threads, and its bytes. The 4 channels of a
+  // slab lie 8 banks apart.
+  CCT_BOTH constexpr int halo_pieces() const { return (halo_rows() * halo_columns() / 4 + 63) / 64 * 64; }
+  CCT_BOTH constexpr int halo_plane() const { return halo_pieces() * 16 + 32; }
 
   // Pixels of a slab.
   CCT_BOTH constexpr int pixel_bytes() const {
-    return halo() ? halo_groups() * 8 * kChunk * 2 : pixels() * kSlab * 2;
+    if (!halo()) return pixels() * kSlabBytes;
+    return transposes() ? halo_groups() * 8 * kChunkBytes : kChunk<float> * halo_plane();
   }
 
-  // Everything but the table. halo has two buffers of transposed pixels beside the stages.
+  // Everything but the table. What transposes has two buffers of transposed pixels beside the stages.
   CCT_BOTH constexpr int pipeline_bytes() const {
-    return stages * (pixel_bytes() + weight_bytes()) + (halo() ? 2 * pixel_bytes() : 0);
+    return stages * (pixel_bytes() + weight_bytes()) + (transposes() ? 2 * pixel_bytes() : 0);
   }
 
-  // A row of the table for each slab; halo has one more. halo: 4 distances of taps, 8 of channels; pointwise:
-  // 32 distances of channels; gather: 4 x (distance, tap).
+  // A row of the table for each slab; what transposes has one more. halo: 4 distances of taps, 8 or 4 of
+  // channels; pointwise: distances of the slab's channels; gather: 4 x (distance, tap).
   CCT_BOTH constexpr int table_bytes(int slabs) const {
-    if (halo()) return (slabs + 1) * 48;
-    return slabs * (way == Way::kPointwise ? kSlab * 4 : kSlabSteps * 8);
+    if (transposes()) return (slabs + 1) * 48;
+    return slabs * (way == Way::kPointwise ? slab_channels() * 4 : kSlabSteps * 8);
   }
 
   // The sums pass through shared memory in this many rounds, in the memory of the pipeline.
@@ -65,7 +82,7 @@ struct Tile {
   CCT_BOTH constexpr int shared_bytes(int slabs) const { return pipeline_bytes() + table_bytes(slabs); }
 };
 
-// Of those for the same output channels, larger ones come first.
+// Of those for the same type and output channels, larger ones come first.
 enum TileNumber {
   kHalo8x32x64,
   kHalo16x16x64,
@@ -81,25 +98,45 @@ enum TileNumber {
   kGather128x128,
   kGather256x64,
   kGather128x64,
-  kGather64x64
+  kGather64x64,
+  kHalo8x32x64Tf32,
+  kHalo16x16x64Tf32,
+  kHalo8x16x128Tf32,
+  kPointwise128x128Tf32,
+  kPointwise256x64Tf32,
+  kPointwise64x64Tf32,
+  kGather128x128Tf32,
+  kGather256x64Tf32,
+  kGather128x64Tf32,
+  kGather64x64Tf32
 };
 
 constexpr Tile kTiles[] = {
-    {"cct_halo_8x32x64", Way::kHalo, 8, 32, 64, 64, 64, 3, 8},
-    {"cct_halo_16x16x64", Way::kHalo, 16, 16, 64, 64, 64, 3, 8},
-    {"cct_halo_8x32x64_by4", Way::kHalo, 8, 32, 64, 64, 64, 3, 4},
-    {"cct_halo_8x16x128", Way::kHalo, 8, 16, 128, 64, 64, 3, 8},
-    {"cct_halo_4x32x128_by4", Way::kHalo, 4, 32, 128, 64, 64, 3, 4},
-    {"cct_pointwise_128x128", Way::kPointwise, 1, 128, 128, 64, 64, 3, 8},
-    {"cct_pointwise_256x64", Way::kPointwise, 1, 256, 64, 64, 64, 3, 8},
-    {"cct_pointwise_64x64", Way::kPointwise, 1, 64, 64, 32, 32, 4, 8},
-    {"cct_pointwise_128x128_by4", Way::kPointwise, 1, 128, 128, 64, 64, 3, 4},
-    {"cct_pointwise_256x64_by4", Way::kPointwise, 1, 256, 64, 64, 64, 3, 4},
-    {"cct_pointwise_64x64_by4", Way::kPointwise, 1, 64, 64, 32, 32, 4, 4},
-    {"cct_gather_128x128", Way::kGather, 1, 128, 128, 64, 64, 3, 0},
-    {"cct_gather_256x64", Way::kGather, 1, 256, 64, 64, 64, 3, 0},
-    {"cct_gather_128x64", Way::kGather, 1, 128, 64, 64, 32, 4, 0},
-    {"cct_gather_64x64", Way::kGather, 1, 64, 64, 32, 32, 4, 0},
+    {"cct_halo_8x32x64", Way::kHalo, Type::kFloat16, 8, 32, 64, 64, 64, 3, 8},
+    {"cct_halo_16x16x64", Way::kHalo, Type::kFloat16, 16, 16, 64, 64, 64, 3, 8},
+    {"cct_halo_8x32x64_by4", Way::kHalo, Type::kFloat16, 8, 32, 64, 64, 64, 3, 4},
+    {"cct_halo_8x16x128", Way::kHalo, Type::kFloat16, 8, 16, 128, 64, 64, 3, 8},
+    {"cct_halo_4x32x128_by4", Way::kHalo, Type::kFloat16, 4, 32, 128, 64, 64, 3, 4},
+    {"cct_pointwise_128x128", Way::kPointwise, Type::kFloat16, 1, 128, 128, 64, 64, 3, 8},
+    {"cct_pointwise_256x64", Way::kPointwise, Type::kFloat16, 1, 256, 64, 64, 64, 3, 8},
+    {"cct_pointwise_64x64", Way::kPointwise, Type::kFloat16, 1, 64, 64, 32, 32, 4, 8},
+    {"cct_pointwise_128x128_by4", Way::kPointwise, Type::kFloat16, 1, 128, 128, 64, 64, 3, 4},
+    {"cct_pointwise_256x64_by4", Way::kPointwise, Type::kFloat16, 1, 256, 64, 64, 64, 3, 4},
+    {"cct_pointwise_64x64_by4", Way::kPointwise, Type::kFloat16, 1, 64, 64, 32, 32, 4, 4},
+    {"cct_gather_128x128", Way::kGather, Type::kFloat16, 1, 128, 128, 64, 64, 3, 0},
+    {"cct_gather_256x64", Way::kGather, Type::kFloat16, 1, 256, 64, 64, 64, 3, 0},
+    {"cct_gather_128x64", Way::kGather, Type::kFloat16, 1, 128, 64, 64, 32, 4, 0},
+    {"cct_gather_64x64", Way::kGather, Type::kFloat16, 1, 64, 64, 32, 32, 4, 0},
+    {"cct_halo_8x32x64_tf32", Way::kHalo, Type::kTf32, 8, 32, 64, 64, 64, 3, 4},
+    {"cct_halo_16x16x64_tf32", Way::kHalo, Type::kTf32, 16, 16, 64, 64, 64, 3, 4},
+    {"cct_halo_8x16x128_tf32", Way::kHalo, Type::kTf32, 8, 16, 128, 64, 64, 3, 4},
+    {"cct_pointwise_128x128_tf32", Way::kPointwise, Type::kTf32, 1, 128, 128, 64, 64, 3, 4},
+    {"cct_pointwise_256x64_tf32", Way::kPointwise, Type::kTf32, 1, 256, 64, 64, 64, 3, 4},
+    {"cct_pointwise_64x64_tf32", Way::kPointwise, Type::kTf32, 1, 64, 64, 32, 32, 4, 4},
+    {"cct_gather_128x128_tf32", Way::kGather, Type::kTf32, 1, 128, 128, 64, 64, 3, 0},
+    {"cct_gather_256x64_tf32", Way::kGather, Type::kTf32, 1, 256, 64, 64, 64, 3, 0},
+    {"cct_gather_128x64_tf32", Way::kGather, Type::kTf32, 1, 128, 64, 64, 32, 4, 0},
+    {"cct_gather_64x64_tf32", Way::kGather, Type::kTf32, 1, 64, 64, 32, 32, 4, 0},
 };
 constexpr int kTileCount = sizeof kTiles / sizeof *kTiles;
 

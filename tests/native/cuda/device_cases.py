@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from cases import Case, draw_packed, draw_values
 from native.cuda import launch
-from native.cuda.launch import THREADS, TILES
+from native.cuda.launch import PLAIN, THREADS, TILES
 from native.cuda.slabs import Geometry, plain_tables, slab_tables
+from native.cuda.tf32 import rounded
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -49,7 +50,7 @@ class DeviceCase:
 class Spec:
     """A case in words: `build` draws its values."""
 
-    kernel: str  # of tiles.h, or cct_plain_float32 or cct_plain_float16
+    kernel: str  # of tiles.h, or one of PLAIN
     shape: tuple[int, int, int, int]  # N, C, H, W
     out_channels: int
     window: tuple[int, int] = (3, 3)
@@ -89,7 +90,7 @@ class Spec:
             keep=self.keep,
         )
         case = draw_values(rng, packed, self.shape, vars(self.geometry), self.act, self.residual)
-        return case.cast("float32" if self.kernel.endswith("float32") else "float16")
+        return case.cast("float32" if self.kernel.endswith(("float32", "tf32")) else "float16")
 
     def build(self) -> DeviceCase:
         """Launches of the case."""
@@ -117,10 +118,11 @@ def undefined(shape: tuple[int, ...], dtype: Any) -> Array:
 def device_case(case: Case, kernel: str, parts: int = 1) -> DeviceCase:
     """The launches of a convolution with one of the kernels."""
     geometry = Geometry(**case.geometry)  # type: ignore[arg-type]  # of known lengths
-    expected, x = case.expected(), aligned(case.x)
+    meant = rounded(case) if kernel.endswith("tf32") else case
+    expected, x = meant.expected(), aligned(case.x)
     y, z = undefined(expected.shape, case.x.dtype), None if case.z is None else aligned(case.z)
     make: Callable[..., list[Launch]] = _plain if kernel.startswith("cct_plain") else _tiled
-    return DeviceCase(make(case, kernel, parts, geometry, x, y, z), y, expected, case.bound())
+    return DeviceCase(make(case, kernel, parts, geometry, x, y, z), y, expected, meant.bound())
 
 
 def _fill(struct: ctypes.Structure, arrays: dict[str, Array], **numbers: Any) -> ctypes.Structure:
@@ -151,10 +153,7 @@ def _tiled(
     case: Case, kernel: str, parts: int, geometry: Geometry, x: Array, y: Array, z: Array | None
 ) -> list[Launch]:
     tile = TILES[kernel]
-    tables = {
-        name: aligned(array)
-        for name, array in vars(slab_tables(case.packed, case.bias, geometry, tile.out_channels)).items()
-    }
+    tables = {name: aligned(array) for name, array in vars(slab_tables(case.packed, case.bias, geometry, tile)).items()}
     images, channels, height, width = x.shape
     _, out_channels, out_height, out_width = y.shape
     out_tiles, max_slabs = tables["weights"].shape[:2]
@@ -188,11 +187,11 @@ def _tiled(
     else:
         blocks = -(-pixels // tile.pixels)
         chunk_count = len(tables["inputs"])
-        chunks = undefined((images, chunk_count, height * width, 8), np.float16)
+        chunks = undefined((images, chunk_count, height * width, tile.chunk), tile.number)
         plane = {"channels": channels, "plane": height * width, "chunk_count": chunk_count, "images": images}
         arguments = _fill(launch.ChunksArguments(), {**inputs, "chunks": chunks}, **plane)
         grid = (-(-images * height * width // THREADS), chunk_count, 1)
-        launches.append(Launch("cct_to_chunks", grid, 0, arguments, inputs, {"chunks": chunks}))
+        launches.append(Launch(f"cct_to_chunks_{tile.type}", grid, 0, arguments, inputs, {"chunks": chunks}))
         arguments = launch.GatherArguments(slabs_struct, ending_struct, stride=geometry.strides)
         arguments = _fill(arguments, {"chunks": chunks}, chunk_count=chunk_count, out_width=out_width, **image)
         reads |= {"chunks": chunks}
@@ -200,7 +199,8 @@ def _tiled(
     if parts > 1:
         finish = launch.FinishArguments(ending_struct, images=images, parts=parts)
         grid = (-(-pixels // THREADS), out_tiles * tile.out_channels, 1)
-        launches.append(Launch("cct_finish", grid, 0, finish, {**ending_reads, "partials": partials}, {"y": y}))
+        reads = {**ending_reads, "partials": partials}
+        launches.append(Launch(f"cct_finish_{tile.number}", grid, 0, finish, reads, {"y": y}))
     return launches
 
 
@@ -212,7 +212,7 @@ def _specs() -> list[Spec]:
         bn = TILES[kernel].out_channels
         every += [
             Spec(kernel, (1, 48, 12, 12), 64, act="relu"),
-            Spec(kernel, (2, 24, 9, 7), 40, keep=0.6, residual=True, act="clip"),
+            Spec(kernel, (2, 24, 9, 7), 40, keep=0.8, residual=True, act="clip"),
             Spec(kernel, (3, 16, 4, 4), 136, parts=2),
             Spec(kernel, (2, 16, 6, 10), 24, residual=True, act="relu"),
             Spec(kernel, (1, 16, 15, 15), 32, geometry=replace(SAME, strides=(2, 2))),
@@ -222,7 +222,7 @@ def _specs() -> list[Spec]:
             Spec(kernel, (1, 40, 7, 7), 72, parts=3, residual=True, act="relu"),
             Spec(kernel, (1, 72, 8, 8), 96, **ONE, keep=0.8),
             Spec(kernel, (5, 40, 3, 3), 64, **ONE, parts=2),
-            Spec(kernel, (1, 20, 9, 9), 70, block=(4, 1), keep=0.3),
+            Spec(kernel, (1, 21, 9, 9), 70, block=(4, 1), keep=0.3),
             Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
             Spec(kernel, (1, 8, 11, 11), 16, window=(5, 5), entries=9, block=(16, 8)),
             Spec(kernel, (1, 8, 11, 11), 16, geometry=Geometry((1, 1), (2, 2, 2, 2), (2, 2))),
@@ -235,7 +235,7 @@ def _specs() -> list[Spec]:
             Spec(kernel, (1, 40, 8, 2 * by), 32, act="relu"),
             Spec(kernel, (1, 8, 3, by), 8, block=(8, 8)),
             Spec(kernel, (2, 24, 17, 5 * by), 40, residual=True, act="clip"),
-            Spec(kernel, (1, 20, 9, 24), bn + 8, block=(4, 1), keep=0.3, act="relu"),
+            Spec(kernel, (1, 21, 9, 24), bn + 8, block=(4, 1), keep=0.3, act="relu"),
             Spec(kernel, (1, 40, 6, 3 * by), 72, parts=3, residual=True, act="relu"),
             Spec(kernel, (2, 16, 5, 8), 16, keep=0.0, residual=True),
             Spec(kernel, (1, 24, 8, 8), 24, group=3, block=(8, 8)),
@@ -255,7 +255,7 @@ def _specs() -> list[Spec]:
             Spec(kernel, (4, 60, 4, some), 36, **ONE, group=3, block=(4, 4), keep=0.7),
             Spec(kernel, (9, 100, 1, some), bn + 1, **ONE, keep=0.3, block=(8, 8), parts=4),
         ]
-    for kernel in ("cct_plain_float32", "cct_plain_float16"):
+    for kernel in PLAIN:
         every += [
             Spec(kernel, (1, 6, 12, 12), 10, block=(4, 1), keep=0.6, act="relu"),
             Spec(kernel, (2, 7, 9, 5), 9, block=(3, 2), keep=0.6, residual=True, act="clip"),

@@ -17,8 +17,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 NATIVE = ROOT / "cct" / "native"
 DEVICE_SOURCES = (
-    *("pattern_conv.cu", "launch.h", "tiles.h", "device.h", "ending.h", "slab_products.h"),
-    *("gather.h", "halo.h", "pointwise.h", "to_chunks.h", "finish.h", "plain.h"),
+    *("pattern_conv.cu", "launch.h", "tiles.h", "device.h", "tf32.h", "ending.h", "slab_products.h"),
+    *("gather.h", "halo.h", "halo_tf32.h", "halo_tile.h", "pointwise.h", "to_chunks.h", "finish.h", "plain.h"),
 )
 EMULATOR_SOURCES = ("emulate.cpp", "emulator.h", "emulated_block.h", "emulated_memory.h")
 ACCESSES = ("loads", "stores", "copies", "matrices")

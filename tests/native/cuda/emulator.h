@@ -4,6 +4,7 @@
 
 #include "emulated_block.h"
 #include "float16.h"
+#include "tf32.h"
 
 #define CCT_DEVICE inline
 #define CCT_UNROLL
@@ -83,8 +84,13 @@ T kept(T value) {
   return value;
 }
 
+using cct::bits_of;
+using cct::float_of;
 using cct::narrow;
 using cct::widen;
+
+inline uint32_t operand_of(uint16_t half) { return half; }
+inline uint32_t operand_of(float value) { return bits_of(round_to_tf32(value)); }
 
 inline uint32_t narrow_pair(float low, float high) {
   return narrow(low) | static_cast<uint32_t>(narrow(high)) << 16;
@@ -150,30 +156,39 @@ struct Products {
   uint32_t b[2];
 };
 
-inline void multiply_add_of_warp(Block& block, int, void* const* lanes) {
-  float a[16][16], b[16][8];
-  const auto put = [](float* to, int step, uint32_t pair) {
-    to[0] = widen(static_cast<uint16_t>(pair)), to[step] = widen(static_cast<uint16_t>(pair >> 16));
-  };
+// Element i of a register: of float16 it holds two; of tf32 one, whose last 13 bits have no meaning.
+template <class T>
+float element(uint32_t word, int i) {
+  if (sizeof(T) == 2) return widen(static_cast<uint16_t>(word >> 16 * i));
+  return float_of(word & ~0x1fffu);
+}
+
+template <class T>
+void multiply_add_of_warp(Block& block, int, void* const* lanes) {
+  constexpr int kOfWord = 4 / sizeof(T), kHalf = 4 * kOfWord;  // columns of a, rows of b
+  float a[16][2 * kHalf], b[2 * kHalf][8];
   for (int lane = 0; lane < 32; ++lane) {
     const Products& of = *static_cast<Products*>(lanes[lane]);
-    const int i = lane / 4, j = lane % 4 * 2;
-    for (int q = 0; q < 4; ++q) put(&a[i + q % 2 * 8][j + q / 2 * 8], 1, of.a[q]);
-    for (int q = 0; q < 2; ++q) put(&b[j + q * 8][i], 8, of.b[q]);
+    for (int e = 0; e < kOfWord; ++e) {
+      const int i = lane / 4, j = lane % 4 * kOfWord + e;
+      for (int q = 0; q < 4; ++q) a[i + q % 2 * 8][j + q / 2 * kHalf] = element<T>(of.a[q], e);
+      for (int q = 0; q < 2; ++q) b[j + q * kHalf][i] = element<T>(of.b[q], e);
+    }
   }
   for (int lane = 0; lane < 32; ++lane) {
     for (int q = 0; q < 4; ++q) {
       float& sum = static_cast<Products*>(lanes[lane])->sums[q];
       const int i = lane / 4 + q / 2 * 8, j = lane % 4 * 2 + q % 2;
-      for (int k = 0; k < 16; ++k) sum += a[i][k] * b[k][j];
+      for (int k = 0; k < 2 * kHalf; ++k) sum += a[i][k] * b[k][j];
     }
   }
   ++block.counters->products;
 }
 
-inline void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+template <class T>
+void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   Products products = {sums, a, {b0, b1}};
-  Block::current().together(multiply_add_of_warp, &products);
+  Block::current().together(multiply_add_of_warp<T>, &products);
 }
 
 }  // namespace cct::cuda

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7
 ALLOCATOR, GPU_MEMORY, CPU_MEMORY, CONTEXT, INFO = range(1, 6)
 DEVICE = 2
+CUBLAS, USE_TF32 = 10002, 10011  # resources of the provider
 POINTERS = 26  # of an OrtCustomOp
 
 
@@ -79,6 +80,7 @@ class Runtime:
         self.scratch: dict[int, int] = {}  # taken and not given back: bytes by address
         self.taken: list[int] = []
         self.full = False  # no more memory on the GPU
+        self.resources: dict[int, int | str] = {CUBLAS: 0xB1A5, USE_TF32: 1}  # an answer of text is a status
         self.constants_on_gpu = False
         self.callbacks: list[Any] = []
         self.api = (c_void_p * 280)()
@@ -182,6 +184,7 @@ class Runtime:
         self._answer(90, [c_void_p, c_size_t, pointer], lambda _, i: self._new(self.inputs[i]))
         self._set(91, c_void_p, [c_void_p, c_size_t, number, c_size_t, pointer], self._output)
         self._answer(193, [c_void_p, pointer], lambda _: STREAM)
+        self._answer(265, [c_void_p, c_int, c_int, pointer], self._resource)
         self._answer(277, [c_void_p, c_void_p, c_size_t, pointer], self._scratch)
         self._answer(51, [c_void_p, pointer], lambda value: self.objects[value].data)
         self._answer(65, [c_void_p, pointer], lambda value: value)
@@ -217,6 +220,10 @@ class Runtime:
         assert allocator == ALLOCATOR
         self.scratch.pop(memory, None)
         self.gpu.mock.mock_release(memory)
+
+    def _resource(self, context: int, version: int, which: int) -> Any:
+        assert (context, version) == (CONTEXT, 3)
+        return self.resources.get(which, 0)
 
     def _scratch(self, context: int, memory_info: int, size: int) -> Any:
         assert (context, memory_info) == (CONTEXT, GPU_MEMORY)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from cases import Case
 from native.cuda import launch
+from native.cuda.tf32 import rounded
 from native.seam import Arguments, PackedStruct, SeamError
 from numpy.typing import NDArray
 
@@ -105,9 +107,9 @@ def load(library: str | Path, driver: str | Path) -> tuple[ctypes.CDLL, ctypes.C
     ]  # fmt: skip
     host.cct_cuda_conv_destroy.argtypes = [ctypes.c_void_p]
     host.cct_cuda_conv_prepare.argtypes = [
-        ctypes.c_void_p, Int64s, Int64s, ctypes.POINTER(ctypes.c_size_t), *error
+        ctypes.c_void_p, ctypes.c_int, Int64s, Int64s, ctypes.POINTER(ctypes.c_size_t), *error
     ]  # fmt: skip
-    host.cct_cuda_conv_run.argtypes = [ctypes.c_void_p, Int64s, *[ctypes.c_void_p] * 5, *error]
+    host.cct_cuda_conv_run.argtypes = [ctypes.c_void_p, ctypes.c_int, Int64s, *[ctypes.c_void_p] * 5, *error]
     if hasattr(mock, "mock_allocate"):
         mock.mock_allocate.restype = mock.mock_make_context.restype = ctypes.c_void_p
         mock.mock_allocate.argtypes = [ctypes.c_size_t]
@@ -159,8 +161,10 @@ class OnGpu:
 class CudaConv:
     """One convolution of the CUDA routines, as a session holds it."""
 
-    def __init__(self, gpu: Gpu, arguments: Arguments, device: int = 0, memory: Memory | None = None):
-        self.gpu, self.handle = gpu, None
+    def __init__(
+        self, gpu: Gpu, arguments: Arguments, device: int = 0, memory: Memory | None = None, tf32: bool = True
+    ):
+        self.gpu, self.tf32, self.handle = gpu, tf32, None
         error = ctypes.create_string_buffer(512)
         struct = arguments.struct()
         self.type = np.dtype("f4" if struct.type == 1 else "f2")
@@ -177,7 +181,8 @@ class CudaConv:
         """Shape of Y and bytes of workspace."""
         error, dims, size = ctypes.create_string_buffer(512), (ctypes.c_int64 * 4)(), ctypes.c_size_t()
         x_dims = (ctypes.c_int64 * 4)(*shape)
-        if self.gpu.host.cct_cuda_conv_prepare(self.handle, x_dims, dims, ctypes.byref(size), error, len(error)):
+        answers = dims, ctypes.byref(size), error, len(error)
+        if self.gpu.host.cct_cuda_conv_prepare(self.handle, self.tf32, x_dims, *answers):
             raise SeamError(error.value.decode())
         return tuple(dims), size.value
 
@@ -196,11 +201,16 @@ class CudaConv:
             workspace.pointer if size else None,
         )
         x_dims = (ctypes.c_int64 * 4)(*x.shape)
-        if self.gpu.host.cct_cuda_conv_run(self.handle, x_dims, *pointers, STREAM, error, len(error)):
+        if self.gpu.host.cct_cuda_conv_run(self.handle, self.tf32, x_dims, *pointers, STREAM, error, len(error)):
             raise SeamError(error.value.decode())
         return y.array()
 
 
-def conv_of(gpu: Gpu, case: Case, device: int = 0) -> CudaConv:
+def conv_of(gpu: Gpu, case: Case, device: int = 0, tf32: bool = True) -> CudaConv:
     """The convolution of a case."""
-    return CudaConv(gpu, Arguments.of(case.packed, case.bias, **case.geometry, **case.clip), device)
+    return CudaConv(gpu, Arguments.of(case.packed, case.bias, **case.geometry, **case.clip), device, tf32=tf32)
+
+
+def meant_by(case: Case, launches: Iterable[Launched]) -> Case:
+    """The case whose values these launches compute: tensor cores round those of float32."""
+    return rounded(case) if any(launched.kernel.endswith("tf32") for launched in launches) else case

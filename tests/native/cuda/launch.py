@@ -9,7 +9,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[3] / "cct" / "native" / "cuda"
 THREADS = 128
-CHUNK = 8
+CHUNK_BYTES = 16
 SLAB_STEPS = 4
 QUAD = 4
 
@@ -95,6 +95,7 @@ class Tile:
 
     kernel: str
     way: str  # halo, pointwise or gather
+    type: str  # float16 or tf32
     rows: int
     columns: int
     out_channels: int
@@ -111,19 +112,48 @@ class Tile:
     def pixels(self) -> int:
         return self.rows * self.columns
 
+    @property
+    def number(self) -> str:
+        """Type of X and Y."""
+        return "float32" if self.type == "tf32" else self.type
+
+    @property
+    def chunk(self) -> int:
+        """Channels of a chunk."""
+        return CHUNK_BYTES // (4 if self.type == "tf32" else 2)
+
+    @property
+    def transposes(self) -> bool:
+        return self.halo and self.type == "float16"
+
+    @property
+    def halo_pixels(self) -> int:
+        """Of a channel, around the tile too: a copy of 16 bytes on either side of each row."""
+        return (self.rows + 2) * (self.columns + 2 * self.chunk)
+
     def shared_bytes(self, slabs: int) -> int:
         """Of a launch whose parts have at most that many slabs."""
-        groups = -(-(self.rows + 2) * (self.columns + 16) // 128) * 16
-        pixels = groups * 128 if self.halo else self.pixels * 64
-        pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.halo else 0)
-        rows = {"halo": (slabs + 1) * 48, "pointwise": slabs * 128, "gather": slabs * 32}
-        return pipeline + rows[self.way]
+        pixels = self.pixels * 64
+        if self.halo:
+            pixels = (
+                -(-self.halo_pixels // 128) * 16 * 128
+                if self.transposes
+                else 4 * (-(-self.halo_pixels // 256) * 1024 + 32)
+            )
+        pipeline = self.stages * (pixels + self.out_channels * 64) + (2 * pixels if self.transposes else 0)
+        rows = {"halo": slabs * 32, "pointwise": slabs * SLAB_STEPS * self.chunk * 4, "gather": slabs * 32}
+        return pipeline + ((slabs + 1) * 48 if self.transposes else rows[self.way])
 
 
 def _tiles() -> dict[str, Tile]:
     source = (FOLDER / "tiles.h").read_text()
-    found = re.findall(r'\{"(\w+)", Way::k(\w+), ([\d, ]+)\}', source)
-    return {name: Tile(name, way.lower(), *map(int, sizes.split(","))) for name, way, sizes in found}
+    found = re.findall(r'\{"(\w+)", Way::k(\w+), Type::k(\w+), ([\d, ]+)\}', source)
+    return {
+        name: Tile(name, way.lower(), number.lower(), *map(int, sizes.split(","))) for name, way, number, sizes in found
+    }
 
 
 TILES = _tiles()
+# Without tensor cores, and around those that have them.
+PLAIN = ("cct_plain_float16", "cct_plain_float32")
+HELPERS = ("cct_to_chunks_float16", "cct_to_chunks_tf32", "cct_finish_float16", "cct_finish_float32")

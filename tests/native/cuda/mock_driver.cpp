@@ -43,6 +43,7 @@ struct MockContext {
 };
 
 struct Kernel {
+  const MockContext* context;
   std::string name;
   void (*run)(const void*);
   int shared_bytes = 48 << 10;  // that a launch may ask for
@@ -87,8 +88,8 @@ size_t argument_bytes(const std::string& kernel) {
   return starts_with(kernel, "cct_halo")        ? sizeof(HaloArguments)
          : starts_with(kernel, "cct_pointwise") ? sizeof(PointwiseArguments)
          : starts_with(kernel, "cct_gather")    ? sizeof(GatherArguments)
-         : kernel == "cct_to_chunks"            ? sizeof(ChunksArguments)
-         : kernel == "cct_finish"               ? sizeof(FinishArguments)
+         : starts_with(kernel, "cct_to_chunks") ? sizeof(ChunksArguments)
+         : starts_with(kernel, "cct_finish")    ? sizeof(FinishArguments)
                                                 : sizeof(PlainArguments);
 }
 
@@ -98,13 +99,21 @@ struct Written {
   int64_t bytes;
 };
 
-Written all_of_y(void* y, int64_t images, int64_t channels, int64_t plane, int64_t element) {
-  return {y, images * channels * plane * element};
+// Bytes of a number of X or Y; kernels of float16 alone don't say so.
+int64_t number_bytes(const std::string& kernel) {
+  const auto ends_with = [&](const std::string& end) {
+    return kernel.size() >= end.size() && !kernel.compare(kernel.size() - end.size(), end.size(), end);
+  };
+  return ends_with("tf32") || ends_with("float32") ? 4 : 2;
+}
+
+Written all_of_y(const Kernel& kernel, void* y, int64_t images, int64_t channels, int64_t plane) {
+  return {y, images * channels * plane * number_bytes(kernel.name)};
 }
 
 Written written_by_tiles(const Kernel& kernel, const Slabs& slabs, const Ending& ending, int64_t images,
                          int64_t parts) {
-  if (!ending.partials) return all_of_y(ending.y, images, ending.out_channels, ending.out_plane, 2);
+  if (!ending.partials) return all_of_y(kernel, ending.y, images, ending.out_channels, ending.out_plane);
   for (const Tile& tile : kTiles) {
     if (tile.kernel != kernel.name) continue;
     return {ending.partials, parts * slabs.out_tiles * tile.out_channels * ending.partials_pitch * 4};
@@ -126,17 +135,18 @@ Written written_by(const Kernel& kernel, const void* arguments, int parts) {
     const auto& gather = *static_cast<const GatherArguments*>(arguments);
     return written_by_tiles(kernel, gather.slabs, gather.ending, gather.images, parts);
   }
-  if (name == "cct_to_chunks") {
+  if (starts_with(name, "cct_to_chunks")) {
     const auto& pack = *static_cast<const ChunksArguments*>(arguments);
-    return {pack.chunks, int64_t{pack.images} * pack.chunk_count * pack.plane * kChunk * 2};
+    return {pack.chunks, int64_t{pack.images} * pack.chunk_count * pack.plane * kChunkBytes};
   }
-  if (name == "cct_finish") {
+  if (starts_with(name, "cct_finish")) {
     const auto& finish = *static_cast<const FinishArguments*>(arguments);
-    return all_of_y(finish.ending.y, finish.images, finish.ending.out_channels, finish.ending.out_plane, 2);
+    const Ending& ending = finish.ending;
+    return all_of_y(kernel, ending.y, finish.images, ending.out_channels, ending.out_plane);
   }
   const auto& plain = *static_cast<const PlainArguments*>(arguments);
-  return all_of_y(plain.y, plain.images, plain.out_channels, int64_t{plain.out_height} * plain.out_width,
-                  name == "cct_plain_float16" ? 2 : 4);
+  return all_of_y(kernel, plain.y, plain.images, plain.out_channels,
+                  int64_t{plain.out_height} * plain.out_width);
 }
 
 // All memory, readable but for what the kernel writes.
@@ -271,7 +281,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
   const auto run = find_kernel(name);
   if (!run) return kNotFound;
   const std::lock_guard<std::mutex> lock(mutex);
-  *function = &of.kernels.insert({name, {name, run}}).first->second;
+  *function = &of.kernels.insert({name, {of.context, name, run}}).first->second;
   return 0;
 }
 
@@ -303,6 +313,7 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
                    void** extra) {
   const Kernel& kernel = *static_cast<Kernel*>(function);
   if (contexts.empty()) return kInvalidContext;
+  if (!is_current(kernel.context)) return kInvalidHandle;
   if (!grid_x || !grid_y || !grid_z || grid_x > INT32_MAX || grid_y > 65535 || grid_z > 65535)
     return kInvalidValue;
   if (threads != kThreads || block_y != 1 || block_z != 1 || extra) return kInvalidValue;

@@ -17,7 +17,7 @@ class Mutant:
     file: str
     old: str
     new: str
-    kernels: str  # whose cases find it: the start of their names
+    kernels: str  # whose cases find it: a regular expression for the start of their names
     found: str  # what the emulator says of it, a regular expression
 
     def write(self, folder: Path) -> None:
@@ -32,6 +32,7 @@ class Mutant:
 
 
 GATHER, HALO, POINTWISE, PLAIN = "cct_gather", "cct_halo", "cct_pointwise", "cct_plain"
+TF32, TF32_HALO, TF32_POINTWISE = r"cct_gather_\w+_tf32", r"cct_halo_\w+_tf32", r"cct_pointwise_\w+_tf32"
 RACE = "race in shared memory|read of undefined shared memory"
 FLIGHT = "shared access while a copy is in flight"
 STUCK = f"barrier that a thread never reaches|threads wait|{RACE}"
@@ -64,7 +65,83 @@ MUTANTS = [
         GATHER,
         ("weights-elsewhere", WRONG, "+ lane / 16 * 8, lane / 8 % 2)", "+ lane / 8 % 2 * 8, lane / 16)"),
         ("parts-overlap", BOUNDS, "* (block_z() + 1) / grid_z()", "* (block_z() + 1) / grid_z() + 1"),
-        ("no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) * 16", "step * 16"),
+        ("no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) *", "step *"),
+    ),
+    *planted(
+        "slab_products.h",
+        TF32,
+        ("tf32-weights-elsewhere", WRONG, "+ lane / 16 * 8, lane / 8 % 2)", "+ lane / 8 % 2 * 8, lane / 16)"),
+        ("tf32-other-pixels", WRONG, "load_matrices(a[i], pixels(i))", "load_matrices(a[i], pixels(i) ^ 16)"),
+        (
+            "tf32-multiplied-as-float16",
+            WRONG,
+            "multiply_add<Number<kTile>>(sums[i][2 * j],",
+            "multiply_add<Half>(sums[i][2 * j],",
+        ),
+        ("tf32-no-bank-swizzle", CONFLICTS, "(step ^ (row >> 1 & 3)) *", "step *"),
+    ),
+    *planted(
+        "slab_products.h",
+        TF32_HALO,
+        (
+            "halo-tf32-not-rounded",
+            WRONG,
+            "operand_of(load_shared<float>(pixels(i, q)))",
+            "bits_of(load_shared<float>(pixels(i, q)))",
+        ),
+    ),
+    *planted(
+        "halo_tf32.h",
+        TF32_HALO,
+        ("halo-tf32-no-barrier", RACE, "    barrier();  // the slab is here", "    // the slab is here"),
+        ("halo-tf32-waits-for-less", FLIGHT, "wait_copies<tile.stages - 2>", "wait_copies<tile.stages - 1>"),
+        ("halo-tf32-uses-half-a-table", RACE, "  barrier();\n\n  // The next slab", "\n  // The next slab"),
+        ("halo-tf32-steps-exchanged", WRONG, "(q / 2 ? right : left)", "(q / 2 ? left : right)"),
+        ("halo-tf32-halves-exchanged", WRONG, "q % 2 * 32", "(1 - q % 2) * 32"),
+        ("halo-tf32-reads-outside", BOUNDS, "inside && distance != kNoChannel", "distance != kNoChannel"),
+        ("halo-tf32-padding-is-a-channel", BOUNDS, "inside && distance != kNoChannel", "inside"),
+        ("halo-tf32-other-channels", WRONG, "lane % 4 * tile.halo_plane()", "lane / 8 * tile.halo_plane()"),
+    ),
+    *planted(
+        "tiles.h",
+        TF32_HALO,
+        ("halo-tf32-no-bank-offset", CONFLICTS, "halo_pieces() * 16 + 32", "halo_pieces() * 16"),
+    ),
+    *planted(
+        "pointwise.h",
+        TF32_POINTWISE,
+        ("pointwise-tf32-other-channels", WRONG, "q / 2 * kChunk<T>", "(1 - q / 2) * kChunk<T>"),
+        ("pointwise-tf32-other-pixels", WRONG, "q % 2 * 8", "(1 - q % 2) * 8"),
+        ("pointwise-tf32-no-bank-swizzle", CONFLICTS, "channel % 4 * 2", "0"),
+    ),
+    *planted(
+        "tf32.h",
+        TF32,
+        ("tf32-cut-off", WRONG, "(bits + kLast / 2) & ~(kLast - 1)", "bits & ~(kLast - 1)"),
+        ("tf32-not-rounded", WRONG, "(bits + kLast / 2) & ~(kLast - 1)", "bits"),
+    ),
+    *planted(
+        "to_chunks.h",
+        TF32,
+        ("tf32-channels-of-float16", BOUNDS, "chunk * kChunk<T> + i", "chunk * kChunk<Half> + i"),
+        ("tf32-in-half-a-chunk", WRONG, "words[i * kBytes / 4]", "words[i / 2]"),
+    ),
+    *planted(
+        "pattern_conv.cu",
+        TF32,
+        ("tf32-chunks-of-float16", BOUNDS, "to_chunks<float>", "to_chunks<Half>"),
+        ("tf32-tile-of-float16", BOUNDS, "gather<kGather128x128Tf32>", "gather<kGather128x128>"),
+        ("float32-finished-as-float16", BOUNDS, "finish<float>", "finish<Half>"),
+    ),
+    *planted(
+        "ending.h",
+        TF32,
+        (
+            "float32-residual-as-float16",
+            WRONG,
+            "sums[i] += number_in<T>(words, i)",
+            "sums[i] += number_in<Half>(words, i)",
+        ),
     ),
     *planted(
         "ending.h",
@@ -75,7 +152,7 @@ MUTANTS = [
     *planted(
         "ending.h",
         HALO,
-        ("residual-of-the-other-half", WRONG, "pairs[i / 2] >> i % 2 * 16", "pairs[i / 2] >> (1 - i % 2) * 16"),
+        ("residual-of-the-other-half", WRONG, "words[i / 2] >> i % 2 * 16", "words[i / 2] >> (1 - i % 2) * 16"),
     ),
     *planted(
         "halo.h",
@@ -110,12 +187,12 @@ MUTANTS = [
         (
             "pointwise-channels-of-other-steps",
             WRONG,
-            "step.x * kChunk + of_slab % kChunk",
-            "step.x * kChunk + i % kChunk",
+            "step.x * kChunk<T> + of_slab % kChunk<T>",
+            "step.x * kChunk<T> + i % kChunk<T>",
         ),
-        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk", "(1 - lane / 16) * kChunk"),
+        ("pointwise-other-steps", WRONG, "lane / 16 * kChunk<T>", "(1 - lane / 16) * kChunk<T>"),
         ("pointwise-other-pixels", WRONG, "lane / 8 % 2)", "1 - lane / 8 % 2)"),
-        ("pointwise-no-bank-swizzle", CONFLICTS, "(eight ^ channel % kChunk) * 16", "eight * 16"),
+        ("pointwise-no-bank-swizzle", CONFLICTS, "channel % 8", "0"),
     ),
     *planted(
         "slab_products.h",
@@ -125,7 +202,7 @@ MUTANTS = [
     *planted(
         "to_chunks.h",
         GATHER,
-        ("chunks-of-the-first-image", WRONG, "(image * arguments.channels + channel)", "channel"),
+        ("chunks-of-the-first-image", WRONG, "image * arguments.channels * arguments.plane", "0"),
     ),
     *planted(
         "finish.h",

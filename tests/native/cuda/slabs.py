@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from native.cuda.launch import CHUNK, QUAD, SLAB_STEPS
+from native.cuda.launch import QUAD, SLAB_STEPS, Tile
+from native.cuda.tf32 import to_tf32
 from numpy.typing import NDArray
 
 from cct.patterns import Packed, unpack
@@ -31,7 +32,7 @@ class Geometry:
 class SlabTables:
     """Arrays of launch.h's Slabs and Ending, and `inputs`."""
 
-    weights: NDArray[np.float16]
+    weights: NDArray[np.floating]
     steps: Ints
     counts: Ints
     taps: Ints
@@ -52,17 +53,19 @@ def places(order: Ints, group: int, multiple: int) -> Ints:
     return np.pad(rows, ((0, 0), (0, -rows.shape[1] % multiple)), constant_values=-1)
 
 
-def slab_tables(packed: Packed, bias: NDArray[np.floating], geometry: Geometry, bn: int) -> SlabTables:
+def slab_tables(packed: Packed, bias: NDArray[np.floating], geometry: Geometry, tile_of: Tile) -> SlabTables:
     """Every chunk at every position that any kernel of the out tile keeps there."""
+    bn, chunk_size = tile_of.out_channels, tile_of.chunk
     dense, mask = unpack(packed), kept(packed)
+    dense = to_tf32(dense) if tile_of.type == "tf32" else dense
     dense = dense.reshape(mask.shape)
     positions = np.flatnonzero(mask.any((0, 1)))
-    inputs = places(packed.in_order, packed.group, CHUNK).reshape(packed.group, -1, CHUNK)
+    inputs = places(packed.in_order, packed.group, chunk_size).reshape(packed.group, -1, chunk_size)
     outputs = places(packed.order, packed.group, bn).reshape(packed.group, -1, bn)
     per_group = packed.in_channels // packed.group
 
     def block(array: NDArray[np.floating], g: int, tile: int, chunk: int, position: int) -> NDArray[np.floating]:
-        """bn x 8 weights, zero on padding."""
+        """BN x the chunk's weights, zero on padding."""
         o, c = outputs[g, tile], inputs[g, chunk]
         of_group = np.where(c < 0, 0, c - g * per_group)
         return np.where((o < 0)[:, None] | (c < 0)[None], 0, array[np.maximum(o, 0)][:, of_group, position])
@@ -86,7 +89,8 @@ def slab_tables(packed: Packed, bias: NDArray[np.floating], geometry: Geometry, 
         every.append(slabs)
 
     most = max(1, *map(len, every))
-    weights = np.full((len(every), most, bn, SLAB_STEPS, CHUNK), np.nan, np.float16)  # not to be read beyond `counts`
+    shape = (len(every), most, bn, SLAB_STEPS, chunk_size)
+    weights = np.full(shape, np.nan, tile_of.number)  # not to be read beyond `counts`
     table = np.full((len(every), most, SLAB_STEPS, 2), -(2**30), np.int32)
     for tile, slabs in enumerate(every):
         for s, slab in enumerate(slabs):
@@ -98,7 +102,7 @@ def slab_tables(packed: Packed, bias: NDArray[np.floating], geometry: Geometry, 
         steps=table,
         counts=np.array([len(slabs) for slabs in every], np.int32),
         taps=np.array([geometry.tap(packed, p) for p in positions.tolist()], np.int32).reshape(-1, 2),
-        inputs=inputs.reshape(-1, CHUNK),
+        inputs=inputs.reshape(-1, chunk_size),
         outputs=o,
         bias=np.where(o < 0, 0, bias[np.maximum(o, 0)]).astype(np.float32),
     )

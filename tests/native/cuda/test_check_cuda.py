@@ -110,15 +110,24 @@ def test_the_ptx_is_the_one_that_is_built():
     assert f"set(CCT_CUDA_PTX {PTX[0]}{PTX[1]})" in (NATIVE / "cuda" / "fatbin.cmake").read_text()
 
 
-@pytest.mark.parametrize(("major", "routine"), [(9, "tensor cores"), (7, "plain")])
-def test_doctor_shows_the_gpu(major, routine, driver, with_cuda, capsys):
+@pytest.mark.parametrize(
+    ("major", "override", "routines"),
+    [
+        (9, "1", {"float16": "tensor cores", "float32": "tensor cores, tf32"}),
+        (9, "0", {"float16": "tensor cores", "float32": "plain"}),
+        (7, "1", {"float16": "plain", "float32": "plain"}),
+    ],
+)
+def test_doctor_shows_the_gpu(major, override, routines, driver, with_cuda, capsys, monkeypatch):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", override)
     driver(MAJOR=major, MINOR=5)
     with pytest.raises(SystemExit, match="0"):
         main(["doctor"])
     out = capsys.readouterr().out
     assert "gpu 0        Test\\x1b GPU, compute capability" in out
     assert "cuda         yes" in out
-    assert next(line for line in out.splitlines() if line.startswith("float16")).endswith(routine)
+    for number, routine in routines.items():
+        assert next(line for line in out.splitlines() if line.startswith(number)).endswith(f"  {routine}")
     with pytest.raises(SystemExit, match="0"):
         main(["doctor", "--json"])
     assert json.loads(capsys.readouterr().out)["driver"]["gpus"][0]["capability"] == [major, 5]

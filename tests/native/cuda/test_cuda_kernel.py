@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from cases import TYPES
 from native.cuda.device_cases import Spec
-from native.cuda.fake_runtime import DEVICE, Refused, runtime_of
+from native.cuda.fake_runtime import CUBLAS, DEVICE, USE_TF32, Refused, runtime_of
+from native.cuda.host import meant_by
 from native.seam import Arguments
 
 from cct.operator import NAMES
@@ -63,13 +64,40 @@ def test_it_computes_on_the_runtimes_stream_and_memory(runtime, spec, types):
     runtime.gpu.launches()
     inputs = {0: case.x} | ({} if case.z is None else {8: case.z})
     y = runtime.compute(operator, kernel, inputs, case.x.dtype)
-    assert (abs(y - case.expected()) <= case.bound()).all()
-    kernels = [launched.kernel for launched in runtime.gpu.launches()]
-    assert ("cct_to_chunks" in kernels) == (spec is GATHER and types == "float16") == bool(runtime.taken)
+    launches = runtime.gpu.launches()
+    meant = meant_by(case, launches)
+    assert (abs(y - meant.expected()) <= meant.bound()).all()
+    gathers = any(launched.kernel.startswith("cct_to_chunks") for launched in launches)
+    assert gathers == (spec is GATHER) == bool(runtime.taken)
     assert runtime.scratch == {}  # given back
     held = runtime.gpu.mock.mock_allocation_count()
     runtime.destroy(operator, kernel)
     assert runtime.gpu.mock.mock_allocation_count() == held - 1
+
+
+@pytest.mark.parametrize(
+    ("resources", "tf32"),
+    [
+        ({CUBLAS: 0xB1A5, USE_TF32: 1}, True),
+        ({CUBLAS: 0xB1A5, USE_TF32: 0}, False),  # as a session is opened with use_tf32=0
+        ({CUBLAS: 0xB1A5}, False),  # which is the same: 0 and unknown are both NULL
+        ({}, True),  # a provider that has no resources at all: the default of those that have
+        ({CUBLAS: "no stream", USE_TF32: "no stream"}, True),
+    ],
+)
+def test_the_providers_option_decides_about_tf32(runtime, resources, tf32):
+    case = GATHER.draw().cast("float32")
+    operator = operator_of(runtime, case, True)
+    kernel = runtime.create(operator, arguments_of(case))
+    runtime.resources = resources
+    runtime.gpu.launches()
+    y = runtime.compute(operator, kernel, {0: case.x, 8: case.z}, "f4")
+    launches = runtime.gpu.launches()
+    meant = meant_by(case, launches)
+    assert (abs(y - meant.expected()) <= meant.bound()).all()
+    assert (launches[-1].kernel == "cct_plain_float32") == (not tf32)
+    assert bool(runtime.taken) == tf32  # plain needs no workspace
+    runtime.destroy(operator, kernel)
 
 
 def test_it_runs_on_the_gpu_of_the_session(runtime):
@@ -103,7 +131,7 @@ def test_a_launch_that_fails_is_a_status_and_gives_memory_back(runtime, monkeypa
     operator = operator_of(runtime, case, True)
     kernel = runtime.create(operator, arguments_of(case))
     monkeypatch.setenv("CCT_MOCK_LAUNCH", "719")
-    with pytest.raises(Refused, match="PatternConv: cct_to_chunks: CUDA_ERROR_LAUNCH_FAILED"):
+    with pytest.raises(Refused, match="PatternConv: cct_to_chunks_float16: CUDA_ERROR_LAUNCH_FAILED"):
         runtime.compute(operator, kernel, {0: case.x, 8: case.z}, "f2")
     assert runtime.taken
     assert runtime.scratch == {}

@@ -145,6 +145,32 @@ def test_a_context_that_is_current_is_used(gpu):
         assert thread.submit(conv.run, case.x, case.z).result().shape == case.z.shape
 
 
+def test_the_driver_of_the_tests_refuses_a_kernel_of_another_context(gpu, monkeypatch):
+    """As NVIDIA's does; else a launch in the wrong context would pass here."""
+    monkeypatch.setenv("CCT_MOCK_RUN", "0")
+    image = np.array([0xBA55ED50], np.uint64)  # begins as a fatbin does
+    module, function = ctypes.c_void_p(), ctypes.c_void_p()
+    arguments = (ctypes.c_ubyte * 256)()
+    parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
+
+    def launch():
+        sizes = [ctypes.c_uint(n) for n in (1, 1, 1, 128, 1, 1, 0)]
+        return gpu.mock.cuLaunchKernel(function, *sizes, None, parameters, None)
+
+    depth = gpu.mock.mock_context_depth()
+    try:
+        gpu.mock.cuCtxPushCurrent_v2(gpu.mock.mock_make_context(0))
+        assert gpu.mock.cuModuleLoadData(ctypes.byref(module), ctypes.c_void_p(image.ctypes.data)) == 0
+        assert gpu.mock.cuModuleGetFunction(ctypes.byref(function), module, b"cct_finish_float16") == 0
+        assert launch() == 0
+        gpu.mock.cuCtxPushCurrent_v2(gpu.mock.mock_make_context(0))
+        assert launch() == 400  # CUDA_ERROR_INVALID_HANDLE
+    finally:
+        while gpu.mock.mock_context_depth() > depth:
+            gpu.mock.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+    gpu.launches()
+
+
 def test_threads_make_and_run_convolutions_at_a_time(gpu):
     case = SPEC.draw()
     shared, expected = conv_of(gpu, case), conv_of(gpu, case).run(case.x, case.z)

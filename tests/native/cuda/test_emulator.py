@@ -11,10 +11,11 @@ import pytest
 from cases import Case, draw_packed, draw_values
 from native.cuda.device_cases import ONE, SPECS, Spec, device_case
 from native.cuda.emulation import Emulator, conflicts
-from native.cuda.launch import ARGUMENTS, TILES
+from native.cuda.launch import ARGUMENTS, PLAIN, TILES
 from native.cuda.slabs import Geometry
+from native.cuda.tf32 import rounded
 
-KERNELS = [*TILES, "cct_plain_float32", "cct_plain_float16"]
+KERNELS = [*TILES, *PLAIN]
 FIRST = {spec.kernel: spec for spec in reversed(SPECS)}
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
 
@@ -77,7 +78,7 @@ def identity(kernel: str, act: str) -> Case:
     packed.W[...], packed.pool[...] = 1, size**2 // 2
     case = draw_values(rng, packed, (1, 1, 5, 8), vars(Geometry(pads=(pads,) * 4)), act)
     case.bias[...] = 0
-    return case.cast("float32" if kernel.endswith("float32") else "float16")
+    return rounded(case.cast("float32")) if kernel.endswith(("float32", "tf32")) else case.cast("float16")
 
 
 @every_kernel
@@ -91,11 +92,12 @@ def test_nan_passes_the_activation(emulator, kernel, act):
     np.testing.assert_array_equal(made.y, np.clip(case.x, *case.clip.values()).astype(made.y.dtype))
 
 
-@pytest.mark.parametrize("kernel", [*TILES, "cct_plain_float16"])
+@every_kernel
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_sum_too_large_is_infinite(emulator, kernel, parts):
     case = identity(kernel, "none")
-    case.x[0, 0, 1, 2:5], case.packed.W[...] = (60000, -60000, 300), 2
+    large = 60000 if case.x.dtype == np.float16 else 1.5 * 2.0**127
+    case.x[0, 0, 1, 2:5], case.packed.W[...] = (large, -large, 300), 2
     made = device_case(case, kernel, parts if kernel in TILES else 1)
     for launch in made.launches:
         emulator.launch(launch)

@@ -11,7 +11,7 @@ from cases import TYPES, cases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from native.cuda.device_cases import SAME, SPECS, Spec
-from native.cuda.host import DEVICES, STREAM, Gpu, conv_of
+from native.cuda.host import DEVICES, STREAM, Gpu, conv_of, meant_by
 from native.cuda.launch import TILES
 from native.cuda.slabs import Geometry, plain_tables, slab_tables
 from native.seam import SeamError
@@ -28,25 +28,36 @@ def no_run(monkeypatch):
     monkeypatch.setenv("CCT_MOCK_RUN", "0")
 
 
-def computes(gpu, spec, device=0):
+def computes(gpu, spec, device=0, tf32=True):
     """The launches of a case, whose result is right."""
     case = spec.draw()
-    gpu.launches()
-    y = conv_of(gpu, case, device).run(case.x, case.z)
-    error = abs(y.astype(np.float64) - case.expected())
-    assert y.dtype == case.x.dtype
-    assert (error <= case.bound()).all(), f"{(~(error <= case.bound())).sum()} of {y.size} outputs are wrong"
-    launches = gpu.launches()
+    launches = computes_case(gpu, case, device, tf32)
     assert {launched.stream for launched in launches} == {STREAM}
+    return launches
+
+
+def computes_case(gpu, case, device=0, tf32=True):
+    gpu.launches()
+    y = conv_of(gpu, case, device, tf32).run(case.x, case.z)
+    launches = gpu.launches()
+    meant = meant_by(case, launches)
+    wrong = ~(abs(y.astype(np.float64) - meant.expected()) <= meant.bound())
+    assert y.dtype == case.x.dtype
+    assert not wrong.any(), f"{wrong.sum()} of {y.size} outputs are wrong"
     return launches
 
 
 # ---------------------------------------------------------------- results
 
 
+def numbers_of(kernel):
+    """Types of X that the host's tests run its shapes in: small and odd ones in both."""
+    return [TILES[kernel].number] if kernel in TILES else [kernel.removeprefix("cct_plain_")]
+
+
 @pytest.mark.parametrize(
     "spec",
-    dict.fromkeys(replace(s, kernel=s.kernel[-7:] if "float" in s.kernel else "float16", parts=1) for s in SPECS),
+    dict.fromkeys(replace(s, kernel=number, parts=1) for s in SPECS for number in numbers_of(s.kernel)),
     ids=str,
 )
 def test_every_shape_is_computed(gpu, spec):
@@ -55,7 +66,7 @@ def test_every_shape_is_computed(gpu, spec):
 
 
 @st.composite
-def wide_specs(draw):
+def wide_specs(draw, number):
     """Enough channels that tensor cores are worth it, in small images."""
     window, strides, pads, dilations = draw(
         st.sampled_from([
@@ -68,7 +79,7 @@ def wide_specs(draw):
     height, width = draw(st.integers(5, 12)), draw(st.sampled_from([5, 7, 8, 12, 16, 24]))
     group = draw(st.sampled_from([1, 1, 2]))
     return Spec(
-        "float16",
+        number,
         (draw(st.integers(1, 3)), group * draw(st.integers(9, 40)), height, width),
         group * draw(st.integers(40, 140)),
         window=window,
@@ -83,32 +94,41 @@ def wide_specs(draw):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(wide_specs(), st.sampled_from(["8.0", "9.0", "8.6 with 4 multiprocessors"]))
+@given(wide_specs("float16"), st.sampled_from(["8.0", "9.0", "8.6 with 4 multiprocessors"]))
 def test_tensor_cores_compute_any_case(gpu, spec, device):
     launches = computes(gpu, spec, DEVICES[device])
     assert launches[0].kernel.startswith(("cct_halo", "cct_pointwise", "cct_to_chunks")) or spec.keep < 1
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(wide_specs("float32"), st.sampled_from(["8.0", "9.0", "8.6 with 4 multiprocessors"]))
+def test_tensor_cores_compute_any_case_of_float32(gpu, spec, device):
+    launches = computes(gpu, spec, DEVICES[device])
+    assert launches[0].kernel.endswith("tf32") or spec.keep < 1 or spec.block == (3, 5)
+    exact = computes(gpu, spec, DEVICES[device], tf32=False)
+    assert [launched.kernel for launched in exact] == ["cct_plain_float32"]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases(max_size=14), st.sampled_from(list(TYPES)), st.sampled_from(["8.0", "7.5"]))
 def test_any_case_is_computed(gpu, case, types, device):
     """Mostly by plain: they have few channels."""
-    case = case.cast(types)
-    error = abs(conv_of(gpu, case, DEVICES[device]).run(case.x, case.z).astype(np.float64) - case.expected())
-    assert (error <= case.bound()).all()
+    computes_case(gpu, case.cast(types), DEVICES[device])
 
 
+@pytest.mark.parametrize("number", ["float16", "float32"])
 @pytest.mark.parametrize("device", ["7.5", "9.0", "12.0", "8.6 with 4 multiprocessors"])
 @pytest.mark.parametrize("shape", [(2, 24, 9, 7), (1, 40, 6, 16)])
-def test_other_devices_compute_the_same(gpu, device, shape):
-    launches = computes(gpu, Spec("float16", shape, 72, residual=True, act="relu"), DEVICES[device])
-    assert (launches[0].kernel == "cct_plain_float16") == (device == "7.5")
+def test_other_devices_compute_the_same(gpu, device, shape, number):
+    launches = computes(gpu, Spec(number, shape, 72, residual=True, act="relu"), DEVICES[device])
+    assert (launches[0].kernel == f"cct_plain_{number}") == (device == "7.5")
 
 
-def test_float16_weights_of_a_float32_convolution_are_widened(gpu):
-    case = Spec("float32", (1, 6, 12, 12), 10, block=(4, 1)).draw().cast("float16 weights")
-    error = abs(conv_of(gpu, case).run(case.x) - case.expected())
-    assert (error <= case.bound()).all()
+@pytest.mark.parametrize("tf32", [True, False])
+def test_float16_weights_of_a_float32_convolution_are_widened(gpu, tf32):
+    case = Spec("float32", (1, 16, 12, 12), 40, block=(8, 1)).draw().cast("float16 weights")
+    launches = computes_case(gpu, case, tf32=tf32)
+    assert (launches[0].kernel == "cct_plain_float32") == (not tf32)
 
 
 def test_no_images_are_no_work(gpu):
@@ -125,27 +145,26 @@ def read(pointer, like):
     return np.frombuffer(ctypes.string_at(pointer, like.nbytes), like.dtype).reshape(like.shape)
 
 
+@pytest.mark.parametrize("number", ["float16", "float32"])
 @pytest.mark.parametrize(
     "spec",
     [
         Spec("float16", (1, 20, 9, 24), 136, block=(4, 1), keep=0.3),
-        Spec("float16", (1, 40, 8, 8), 70, block=(3, 5), keep=0.2),
+        Spec("float16", (1, 40, 8, 8), 70, block=(3, 5), keep=0.4),
         Spec("float16", (1, 72, 8, 8), 96, window=(1, 1), entries=1, geometry=Geometry(), keep=0.8),
         Spec("float16", (1, 96, 8, 8), 96, group=2, block=(16, 8)),
         Spec("float16", (1, 16, 8, 8), 64, window=(5, 5), entries=9, geometry=Geometry((1, 2), (2, 0, 1, 3), (1, 2))),
     ],
     ids=str,
 )
-def test_slabs_are_those_of_the_dense_weight(gpu, spec, no_run):
-    case = spec.draw()
+def test_slabs_are_those_of_the_dense_weight(gpu, spec, number, no_run):
+    case = replace(spec, kernel=number).draw()
     gpu.launches()
     conv = conv_of(gpu, case)
     conv.run(case.x)
-    launched = gpu.launches()[-1]
-    assert launched.kernel.startswith(("cct_halo", "cct_pointwise", "cct_gather")), "the case has no slabs"
+    (launched,) = (launched for launched in gpu.launches() if launched.kernel in TILES)
     slabs, ending = launched.arguments.slabs, launched.arguments.ending
-    bn = TILES[launched.kernel].out_channels
-    expected = slab_tables(case.packed, case.bias, Geometry(**case.geometry), bn)
+    expected = slab_tables(case.packed, case.bias, Geometry(**case.geometry), TILES[launched.kernel])
     assert (slabs.out_tiles, slabs.max_slabs) == expected.weights.shape[:2]
     assert slabs.tap_count == len(expected.taps)
     for owner, names in ((slabs, ("counts", "taps")), (ending, ("outputs", "bias"))):
@@ -161,7 +180,7 @@ def test_slabs_are_those_of_the_dense_weight(gpu, spec, no_run):
 def test_quads_are_those_of_the_dense_weight(gpu, block, no_run):
     case = Spec("float32", (1, 12, 9, 9), 21, group=3, block=block, keep=0.4).draw()
     gpu.launches()
-    conv = conv_of(gpu, case)
+    conv = conv_of(gpu, case, tf32=False)
     conv.run(case.x)
     (launched,) = gpu.launches()
     for name, expected in vars(plain_tables(case.packed, case.bias, Geometry(**case.geometry))).items():
@@ -180,6 +199,7 @@ def planned(gpu, spec, device="8.0"):
     return [(launched.kernel.removeprefix("cct_"), tuple(launched.grid)) for launched in gpu.launches()]
 
 
+TO_CHUNKS, FINISH = "to_chunks_float16", "finish_float16"
 ONE = {"window": (1, 1), "entries": 1, "geometry": Geometry()}
 THREE = {"window": (3, 3), "entries": 4, "geometry": SAME}
 PLANS = [
@@ -189,14 +209,14 @@ PLANS = [
     ((64, 64, 28, 28), 128, THREE, [("halo_4x32x128_by4", (448, 1, 1))]),  # rows of a multiple of 4, not of 8
     ((64, 64, 28, 28), 64, THREE, [("halo_8x32x64_by4", (256, 1, 1))]),
     # Half of a tile of halo would be empty; one tile of gather, in three parts of 8 slabs.
-    ((1, 64, 8, 8), 128, THREE, [("to_chunks", (1, 8, 1)), ("gather_128x128", (1, 1, 3)), ("finish", (1, 128, 1))]),
+    ((1, 64, 8, 8), 128, THREE, [(TO_CHUNKS, (1, 8, 1)), ("gather_128x128", (1, 1, 3)), (FINISH, (1, 128, 1))]),
     # Rows of 14 pixels are no multiple of 4.
-    ((512, 64, 14, 14), 64, THREE, [("to_chunks", (784, 8, 1)), ("gather_256x64", (392, 1, 1))]),
-    ((80, 64, 14, 14), 64, THREE, [("to_chunks", (123, 8, 1)), ("gather_128x64", (123, 1, 1))]),
+    ((512, 64, 14, 14), 64, THREE, [(TO_CHUNKS, (784, 8, 1)), ("gather_256x64", (392, 1, 1))]),
+    ((80, 64, 14, 14), 64, THREE, [(TO_CHUNKS, (123, 8, 1)), ("gather_128x64", (123, 1, 1))]),
     # Fewer tiles than multiprocessors: smaller ones.
-    ((32, 64, 14, 14), 64, THREE, [("to_chunks", (49, 8, 1)), ("gather_64x64", (98, 1, 2)), ("finish", (49, 64, 1))]),
+    ((32, 64, 14, 14), 64, THREE, [(TO_CHUNKS, (49, 8, 1)), ("gather_64x64", (98, 1, 2)), (FINISH, (49, 64, 1))]),
     # Fewer tiles still: parts, as many as give each multiprocessor two blocks.
-    ((1, 256, 56, 56), 128, THREE, [("halo_8x16x128", (28, 1, 7)), ("finish", (25, 128, 1))]),
+    ((1, 256, 56, 56), 128, THREE, [("halo_8x16x128", (28, 1, 7)), (FINISH, (25, 128, 1))]),
     # 1x1: planes of a multiple of 8 pixels, of 4, and of neither.
     ((32, 64, 28, 28), 128, ONE, [("pointwise_128x128", (196, 1, 1))]),
     ((64, 64, 28, 28), 64, ONE, [("pointwise_256x64", (196, 1, 1))]),
@@ -204,18 +224,51 @@ PLANS = [
     ((128, 64, 14, 14), 128, ONE, [("pointwise_128x128_by4", (196, 1, 1))]),
     ((256, 64, 14, 14), 64, ONE, [("pointwise_256x64_by4", (196, 1, 1))]),
     ((16, 64, 14, 14), 64, ONE, [("pointwise_64x64_by4", (49, 1, 1))]),
-    ((1, 2048, 7, 7), 128, ONE, [("to_chunks", (1, 256, 1)), ("gather_128x128", (1, 1, 8)), ("finish", (1, 128, 1))]),
+    ((1, 2048, 7, 7), 128, ONE, [(TO_CHUNKS, (1, 256, 1)), ("gather_128x128", (1, 1, 8)), (FINISH, (1, 128, 1))]),
+]
+
+
+TF32_PLANS = [
+    ((8, 64, 56, 56), 64, THREE, [("halo_8x32x64_tf32", (112, 1, 1))]),
+    ((9, 64, 112, 48), 64, THREE, [("halo_16x16x64_tf32", (189, 1, 1))]),
+    ((64, 64, 28, 28), 128, THREE, [("halo_8x16x128_tf32", (512, 1, 1))]),  # a copy is 4 pixels in any case
+    ((64, 64, 28, 28), 128, ONE, [("pointwise_128x128_tf32", (392, 1, 1))]),
+    ((64, 64, 28, 28), 64, ONE, [("pointwise_256x64_tf32", (196, 1, 1))]),
+    ((8, 64, 14, 14), 64, ONE, [("pointwise_64x64_tf32", (25, 1, 1))]),
+    ((128, 64, 14, 14), 128, THREE, [("to_chunks_tf32", (196, 16, 1)), ("gather_128x128_tf32", (196, 1, 1))]),
+    ((512, 64, 14, 14), 64, THREE, [("to_chunks_tf32", (784, 16, 1)), ("gather_256x64_tf32", (392, 1, 1))]),
+    ((80, 64, 14, 14), 64, THREE, [("to_chunks_tf32", (123, 16, 1)), ("gather_128x64_tf32", (123, 1, 1))]),
+    # One tile for all; a slab has half as many products as one of float16, so there are twice as many parts.
+    (
+        *((1, 64, 8, 8), 64, THREE),
+        [("to_chunks_tf32", (1, 16, 1)), ("gather_64x64_tf32", (1, 1, 6)), ("finish_float32", (1, 64, 1))],
+    ),
 ]
 
 
 def test_every_tile_has_its_shapes():
-    chosen = {f"cct_{name}" for *_, expected in PLANS for name, _ in expected}
+    chosen = {f"cct_{name}" for *_, expected in PLANS + TF32_PLANS for name, _ in expected}
     assert set(TILES) <= chosen
 
 
 @pytest.mark.parametrize(("shape", "out_channels", "window", "expected"), PLANS)
 def test_the_kernel_follows_the_shape(gpu, no_run, shape, out_channels, window, expected):
     assert planned(gpu, Spec("float16", shape, out_channels, **window)) == expected
+
+
+@pytest.mark.parametrize(("shape", "out_channels", "window", "expected"), TF32_PLANS)
+def test_the_kernel_of_float32_follows_the_shape(gpu, no_run, shape, out_channels, window, expected):
+    assert planned(gpu, Spec("float32", shape, out_channels, **window)) == expected
+
+
+def test_a_process_may_forbid_tf32(gpu, no_run, monkeypatch):
+    """By the variable of NVIDIA's own libraries, when the convolution is made."""
+    spec = Spec("float32", (1, 64, 8, 8), 64)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert [name for name, _ in planned(gpu, spec)] == ["plain_float32"]
+    assert planned(gpu, replace(spec, kernel="float16"))[0][0] == TO_CHUNKS
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    assert planned(gpu, spec)[0][0] == "to_chunks_tf32"
 
 
 def test_parts_follow_the_device(gpu, no_run):
@@ -227,8 +280,8 @@ def test_parts_follow_the_device(gpu, no_run):
 @pytest.mark.parametrize(
     ("spec", "why"),
     [
-        (Spec("float32", (1, 64, 8, 8), 64), "no float32 on tensor cores yet"),
         (Spec("float16", (1, 64, 8, 8), 64, group=64, block=(1, 1), keep=1.0), "a channel alone in each tile"),
+        (Spec("float32", (1, 64, 8, 8), 64, block=(2, 4), keep=0.06), "too few weights for tf32, not for float16"),
         (Spec("float16", (1, 64, 9, 9), 64, window=(7, 7), entries=40, keep=1.0), "more than 32 taps"),
         (Spec("float16", (1, 64, 8, 8), 64, keep=0.0), "no weights"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from native.cuda import interpreter
 from native.cuda.device_cases import SPECS
 from native.cuda.interpreter import kernels
-from native.cuda.launch import TILES
+from native.cuda.launch import HELPERS, PLAIN, TILES
 from native.cuda.ptx.counters import Counters
 
 FIRST_OF_EACH = list({spec.kernel: spec for spec in reversed(SPECS)}.values())
@@ -30,6 +30,4 @@ def test_cases_agree_on_hopper(nvcc, spec):
 
 
 def test_there_are_cases_of_every_kernel():
-    tiled = {*TILES, "cct_to_chunks", "cct_finish"}
-    launched = {each.kernel for spec in SPECS for each in spec.build().launches}
-    assert launched == tiled | {"cct_plain_float32", "cct_plain_float16"}
+    assert {each.kernel for spec in SPECS for each in spec.build().launches} == {*TILES, *HELPERS, *PLAIN}

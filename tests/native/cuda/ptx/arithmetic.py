@@ -155,6 +155,11 @@ def convert(registers: Registers, it: Instruction, mask: Mask) -> None:
         registers.write(it.arguments[0], high.astype(np.uint32) << np.uint32(16) | low, mask)
         return
     value = registers.read(it.arguments[1], of)
+    if "rna" in it.parts or to == "tf32":
+        if it.parts != ("rna", "tf32", "f32"):
+            raise UnknownPtx(it.text)
+        registers.write(it.arguments[0], _nearest_tf32(value), mask)
+        return
     if real(of) and (rounding := [part for part in it.parts if part in ROUND]):
         value = ROUND[rounding[0]](value)
     if real(of) and not real(to):
@@ -166,6 +171,13 @@ def convert(registers: Registers, it: Instruction, mask: Mask) -> None:
             raise UnknownPtx("cvt.sat to an integer")
         value = np.fmin(np.fmax(value, 0), 1)
     registers.write(it.arguments[0], value.astype(TYPES[to]), mask)
+
+
+def _nearest_tf32(value: Array) -> Array:
+    """The bits; ties go away from zero, and the last 13 bits are zeros."""
+    bits = value.view(np.uint32)
+    nearest = (bits.astype(np.uint64) + 0x1000 & 0xFFFFE000).astype(np.uint32)
+    return np.where(np.isnan(value), np.uint32(0x7FFFFFFF), nearest)
 
 
 def half_pairs(function: Callable[..., Array]) -> Compute:
@@ -201,5 +213,5 @@ ARITHMETIC: dict[str, tuple[Compute, str]] = {
     "setp": (compare, " ".join([*COMPARISONS, *LOGIC, "equ neu ltu leu gtu geu nan num"])),
     "selp": (select, ""),
     "mov": (move, ""),
-    "cvt": (convert, " ".join(["rn f16x2 sat", *ROUND])),
+    "cvt": (convert, " ".join(["rn f16x2 sat rna tf32", *ROUND])),
 }

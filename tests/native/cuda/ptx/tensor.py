@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from native.cuda.ptx.machine import Machine
 
 WARP = 32
+KINDS = {
+    ("sync", "aligned", "m16n8k16", "row", "col", "f32", "f16", "f16", "f32"): "f16",
+    ("sync", "aligned", "m16n8k8", "row", "col", "f32", "tf32", "tf32", "f32"): "tf32",
+}
+TF32 = np.uint32(0xFFFFE000)  # what tensor cores read of a float32
 
 
 def whole_warps(machine: Machine, mask: Mask) -> None:
@@ -44,20 +49,24 @@ def load_matrices(machine: Machine, it: Instruction, mask: Mask) -> None:
 
 
 def multiply_matrices(machine: Machine, it: Instruction, mask: Mask) -> None:
-    """Mma m16n8k16 of float16 with float32 sums: D = A B + C.
+    """Mma of float16 (m16n8k16) or tf32 (m16n8k8) with float32 sums: D = A B + C.
 
-    With g = lane / 4 and t = lane % 4, a register holds elements 2t and 2t+1 of row g of an 8x8 quarter of A, or of
-    column g of a half of B; of D and C it holds one element of such a row.
+    With g = lane / 4 and t = lane % 4, a register holds elements 2t and 2t+1 of float16, or element t of tf32, of row g
+    of a quarter of A, or of column g of a half of B; of D and C it holds one element of a row of 8. A quarter has 8
+    rows, and 8 columns of float16 or 4 of tf32.
     """
-    if it.parts != ("sync", "aligned", "m16n8k16", "row", "col", "f32", "f16", "f16", "f32"):
+    kind = KINDS.get(it.parts)
+    if not kind:
         raise UnknownPtx(it.text)
     whole_warps(machine, mask)
     D, A, B, C = (split(argument[1:-1]) for argument in it.arguments)
 
-    def eighth(register: str) -> Array:  # [warp, g, 2t or 2t+1]
-        return machine.registers.read(register, "b32").view(np.float16).reshape(-1, 8, 8).astype(np.float32)
+    def eighth(register: str) -> Array:  # [warp, g, element]
+        bits = machine.registers.read(register, "b32")
+        numbers = bits.view(np.float16) if kind == "f16" else (bits & TF32).view(np.float32)
+        return numbers.reshape(len(bits) // WARP, 8, -1).astype(np.float32)
 
-    a = [eighth(register) for register in A]  # rows 0-7, 8-15 of columns 0-7, then of columns 8-15
+    a = [eighth(register) for register in A]  # rows 0-7, 8-15 of the left half, then of the right one
     left = np.concatenate([np.concatenate(a[::2], 2), np.concatenate(a[1::2], 2)], 1)
     right = np.concatenate([eighth(register) for register in B], 2).transpose(0, 2, 1)
     products = left @ right  # [warp, 16, 8]
@@ -69,5 +78,5 @@ def multiply_matrices(machine: Machine, it: Instruction, mask: Mask) -> None:
 
 TENSOR = {
     "ldmatrix": (load_matrices, "sync aligned m8n8 x1 x2 x4 trans shared shared::cta"),
-    "mma": (multiply_matrices, "sync aligned m16n8k16 row col"),
+    "mma": (multiply_matrices, "sync aligned m16n8k16 m16n8k8 row col tf32"),
 }

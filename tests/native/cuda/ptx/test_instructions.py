@@ -99,6 +99,11 @@ NAN, INF = float("nan"), float("inf")
         ("cvt.rn.f16.f32 %h1, %f0; cvt.f32.f16 %f3, %h1;", (1 + 2**-11,), 1),  # a tie goes to even
         ("cvt.rn.f16.f32 %h1, %f0; cvt.f32.f16 %f3, %h1;", (65520,), INF),
         ("cvt.rn.f16x2.f32 %r8, %f0, %f1; mov.b32 {%h1, %h2}, %r8; cvt.f32.f16 %f3, %h2;", (3, 4), 3),
+        ("cvt.rna.tf32.f32 %f3, %f0;", (1 + 2**-11,), 1 + 2**-10),  # a tie goes away from zero
+        ("cvt.rna.tf32.f32 %f3, %f0;", (-1 - 2**-11 + 2**-23,), -1),
+        ("cvt.rna.tf32.f32 %f3, %f0;", (2 - 2**-12,), 2),
+        ("cvt.rna.tf32.f32 %f3, %f0;", (-INF,), -INF),
+        ("cvt.rna.tf32.f32 %f3, %f0;", (NAN,), NAN),
         ("cvt.rzi.s32.f32 %r8, %f0; cvt.rn.f32.s32 %f3, %r8;", (-2.7,), -2),
         ("cvt.rni.s32.f32 %r8, %f0; cvt.rn.f32.s32 %f3, %r8;", (2.5,), 2),
         ("cvt.rzi.u32.f32 %r8, %f0; cvt.rn.f32.u32 %f3, %r8;", (-3,), 0),
@@ -148,6 +153,38 @@ def test_matrices():
         row, column = lane // 4, lane % 4 * 2
         got[row, column : column + 2], got[row + 8, column : column + 2] = y[lane, :2], y[lane, 2:]
     np.testing.assert_array_equal(got, expected)
+
+
+def test_matrices_of_tf32():
+    """Rows of A and columns of B by ldmatrix, their product by mma, as NumPy's of what tf32 keeps of them."""
+    rng = np.random.default_rng(0)
+    A, B = (rng.integers(-8, 8, shape).astype(np.float32) for shape in ((16, 8), (8, 8)))
+    # 16 bytes a row: the quarters of A as mma wants them, the halves of B by columns.
+    quarters = [A[:8, :4], A[8:, :4], A[:8, 4:], A[8:, 4:]]
+    x = np.concatenate([*quarters, B.T[:, :4], B.T[:, 4:], *[np.zeros((8, 4), np.float32)] * 2])
+    body = """
+        mov.u32 %r9, pool;
+        shl.b32 %r10, %i, 4; add.s32 %r10, %r9, %r10;
+        ld.global.v4.u32 {%r4, %r5, %r6, %r7}, [%in];
+        st.shared.v4.u32 [%r10], {%r4, %r5, %r6, %r7};
+        bar.sync 0;
+        setp.ge.u32 %p1, %i, 32;
+        @%p1 bra DONE;
+        ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r4, %r5, %r6, %r7}, [%r10];
+        ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r11, %r12}, [%r10+512];
+        mov.f32 %f0, 0f3F800000;
+        mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32
+            {%f4, %f5, %f6, %f7}, {%r4, %r5, %r6, %r7}, {%r11, %r12}, {%f0, %f0, %f0, %f0};
+        st.global.v4.f32 [%out], {%f4, %f5, %f6, %f7};
+        DONE:
+    """
+    unread = np.float32(1 + 2.0**-11)  # of a number in tf32: it takes the last bits off
+    y = run(body, x * unread, threads=64)[:32].view(np.float32)
+    got = np.empty((16, 8), np.float32)
+    for lane in range(32):
+        row, column = lane // 4, lane % 4 * 2
+        got[row, column : column + 2], got[row + 8, column : column + 2] = y[lane, :2], y[lane, 2:]
+    np.testing.assert_array_equal(got, A @ B + 1)
 
 
 def test_loops_of_different_length():
