@@ -99,6 +99,7 @@ GROUPS: dict[str, list[Row]] = {
         Row("dense, distilled", {"compression": 1.0, **DISTILLED}, teacher="dense"),
         *_rows("", PATTERNS, *SIZES),
         *_rows("distilled ", DISTILLED | PATTERNS, *SIZES, (4, "2x1", (0,)), (4, "8x1", (0,)), teacher="dense"),
+        *_rows("positions ", DISTILLED | POSITIONS, (4, "4x1", SEEDS), (8, "4x1", SEEDS), teacher="dense"),
         *(Row(f"unstructured {c:g}x", {"compression": c}, method="unstructured") for c in (4.0, 8.0)),
         *(Row(f"channels {c:g}x", {"compression": c}, method="channels") for c in (1.5, 2.0, 2.5, 3.0, 4.0)),
     ],
