@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,9 +37,10 @@ def choose_blocks(
 ) -> BlockChoice:
     """Choose a block for each layer that the recipe prunes, for this machine.
 
-    The network is pruned at once with each candidate block in all layers, and every layer timed within it: one image,
-    one thread and as many as there are cores. Of a layer, those blocks are candidates whose height does not exceed its
-    output channels per group; of them `finest` takes one, and `choose` looks at the whole.
+    The network is pruned at once with each candidate block in all layers, at the same density in each, and every layer
+    timed within it: one image, one thread and as many as there are cores. Of a layer, those blocks are candidates whose
+    height does not exceed its output channels per group; of them `finest` takes one, and `choose` looks at the whole
+    network, pruned as the recipe says.
 
     Args:
         module: the baseline; stays as it is.
@@ -51,9 +53,8 @@ def choose_blocks(
     """
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
         trials = Trials(module, example, Path(folder))
-        uniform = _uniform(trials, recipe)
-        block = max(candidate for candidate in uniform if candidate <= UNIFORM)
-        times = _times(module, trials, uniform)
+        block, reference = _reference(trials, recipe)
+        times = _times(module, [row.name for row in reference.layers], trials, recipe)
 
         def choice(blocks: Mapping[str, Block], ratio: float) -> BlockChoice:
             rows = (LayerBlocks(name, spelled(blocks[name]), _by_text(times[name])) for name in times)
@@ -64,7 +65,7 @@ def choose_blocks(
                 mixed = trials.prune(choice(blocks, 0.0).applied_to(recipe))
             except UnsupportedModel:  # these blocks come to no such compression
                 return 0.0
-            return trials.ratios(uniform[block].path, [mixed.path])[0]
+            return trials.ratios(reference.path, [mixed.path])[0]
 
         return choice(*choose(times, block, ratio_of, log))
 
@@ -142,28 +143,37 @@ def _lost(times: Times, chosen: Block, block: Block) -> float:
     return sum(times[chosen]) - sum(times[block]) if block in times else 0.0
 
 
-def _uniform(trials: Trials, recipe: Recipe) -> dict[Block, Pruned]:
-    """The network with each candidate block in all layers, where that reaches the compression."""
-    pruned: dict[Block, Pruned] = {}
-    for candidate in CANDIDATES:
+def _reference(trials: Trials, recipe: Recipe) -> tuple[Block, Pruned]:
+    """The network with `UNIFORM` in all layers; with a finer block where that can't reach the compression."""
+    blocks = [block for block in CANDIDATES if block <= UNIFORM]
+    while True:
+        block = blocks.pop()
         try:
-            pruned[candidate] = trials.prune(replace(recipe, block=candidate, blocks=()))
+            return block, trials.prune(replace(recipe, block=block, blocks=()))
         except UnsupportedModel:
-            if not pruned:  # what the finest can't do no other can
+            if not blocks:
                 raise
-    return pruned
 
 
-def _times(module: nn.Module, trials: Trials, uniform: Mapping[Block, Pruned]) -> dict[str, Times]:
-    """The milliseconds of each pruned layer with each block that it has channels for and is packed with."""
-    paths = [pruned.path for pruned in uniform.values()]
-    by_threads = [dict(zip(uniform, packed_times(paths, threads), strict=True)) for threads in trials.threads]
+def _times(module: nn.Module, names: Sequence[str], trials: Trials, recipe: Recipe) -> dict[str, Times]:
+    """The milliseconds of each pruned layer with each block that it has channels for and is packed with.
+
+    All at the same density: by one ranking over all layers ("global") a layer would keep more of its weights in finer
+    blocks, and in coarser ones look faster than they make it.
+    """
+    pruned: dict[Block, Pruned] = {}
+    for block in CANDIDATES:
+        with suppress(UnsupportedModel):  # it is too coarse for the compression
+            pruned[block] = trials.prune(replace(recipe, block=block, blocks=(), connectivity="uniform"))
+    paths = [network.path for network in pruned.values()]
+    by_threads = [dict(zip(pruned, packed_times(paths, threads), strict=True)) for threads in trials.threads]
     answer: dict[str, Times] = {}
-    for row in uniform[CANDIDATES[0]].layers:
-        convolution = module.get_submodule(row.name)
-        channels = row.shape[0] // int(convolution.groups)  # type: ignore[arg-type]
-        fitting = [b for b in uniform if b[0] <= channels and all(row.name in found[b] for found in by_threads)]
-        answer[row.name] = {b: [found[b][row.name] for found in by_threads] for b in fitting}
+    for name in names:
+        convolution = module.get_submodule(name)
+        assert isinstance(convolution, nn.Conv2d)
+        channels = convolution.out_channels // convolution.groups
+        fitting = [b for b in pruned if b[0] <= channels and all(name in found[b] for found in by_threads)]
+        answer[name] = {b: [found[b][name] for found in by_threads] for b in fitting}
     return answer
 
 
