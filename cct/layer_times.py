@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from cct.node_times import NodeTime, Shapes, node_times
 from cct.onnx_file import read_model
 from cct.operator import NAME
 
-_PASSES = 3  # over all files in turn: what disturbs the machine for a while spoils one pass, not the median
+_PASSES = 3  # over all files in turn: what disturbs the machine for a while spoils one pass, and only adds
 _RUNS = 8  # timed ones of a pass
 
 
@@ -69,7 +68,7 @@ def packed_times(files: Sequence[Path], threads: int) -> list[dict[str, float]]:
 def _in_turns(
     files: Sequence[tuple[Path, Callable[[Sequence[NodeTime]], dict[str, float]]]], threads: int
 ) -> list[dict[str, float]]:
-    """The median of several passes over all files.
+    """The least of several passes over all files, each of which is the median of its runs.
 
     Args:
         files: each with what tells milliseconds by layer from the nodes that ran.
@@ -81,7 +80,7 @@ def _in_turns(
         for (path, by_layer), model, times in zip(files, models, taken, strict=True):
             for name, milliseconds in by_layer(node_times(path, model, _use, "cpu", threads)).items():
                 times[name].append(milliseconds)
-    return [{name: statistics.median(passes) for name, passes in times.items()} for times in taken]
+    return [{name: min(passes) for name, passes in times.items()} for times in taken]
 
 
 def with_reorders(nodes: Sequence[NodeTime]) -> dict[str, float]:
