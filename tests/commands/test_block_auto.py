@@ -99,7 +99,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, given: list[object], mes
     ("entry", "message"),
     [
         ("stem=2x1", "blocks has stem=2x1, but stem is not pruned (first convolution): include it, or leave the entry"),
-        ("block3.*=2x1", "blocks has block3.*=2x1, and no convolution is named so; is it block2.conv1?"),
+        ("block3.*=2x1", "blocks has block3.*=2x1, and no convolution is named so; is it block2.conv2?"),
         ("block1.*", "blocks holds 'block1.*': write LAYER=OUTxIN, such as layer1.*=2x1"),
     ],
 )
