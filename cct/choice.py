@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import glob
-import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cct.errors import RecipeError, StateError
-from cct.json_text import as_json
-from cct.output import write
+from cct.choice_file import parts, plain, plain_list
 from cct.recipe import Recipe
 from cct.table import aligned
 
@@ -35,6 +29,12 @@ class LayerChoice:
     packed: float
     dense: float
 
+    @classmethod
+    def from_values(cls, content: Any) -> LayerChoice:
+        """Take apart what JSON holds; raises ValueError."""
+        kinds = {"name": str, "reason": str, "threads": int, "packed": float, "dense": float}
+        return cls(*map(plain, parts(content, *kinds), kinds.values()))
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -47,6 +47,12 @@ class Choice:
 
     compression: float
     layers: tuple[LayerChoice, ...]
+
+    @classmethod
+    def from_values(cls, content: Any) -> Choice:
+        """Take apart what JSON holds; raises ValueError."""
+        compression, layers = parts(content, "compression", "layers")
+        return cls(plain(compression, float), tuple(map(LayerChoice.from_values, plain_list(layers))))
 
     def applied_to(self, recipe: Recipe) -> Recipe:
         """The recipe that replays the choice."""
@@ -65,48 +71,3 @@ class Choice:
             times = (f"{layer.packed:.3f}", f"{layer.dense:.3f}", str(layer.threads)) if layer.threads else ("-",) * 3
             rows.append((layer.name, *times, layer.reason))
         return head + aligned(rows, right=(1, 2, 3))
-
-
-def write_choice(choice: Choice, path: Path) -> None:
-    """Save a choice, so that a run which is resumed need not measure again, and choose otherwise."""
-    write(path, as_json(asdict(choice)).encode())
-
-
-def read_choice(path: Path) -> Choice:
-    """Read what `write_choice` wrote.
-
-    Raises:
-        StateError: the file is missing or damaged.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-        if not isinstance(content, dict) or set(content) != {"compression", "layers"}:
-            raise ValueError("it has other parts")
-        choice = Choice(_number(content["compression"]), tuple(map(_layer, _list(content["layers"]))))
-        choice.applied_to(Recipe())
-    except (OSError, ValueError, TypeError, RecursionError, RecipeError) as error:
-        raise StateError(
-            f"{path} can't be continued, it is missing or damaged: delete {path.parent} to start anew"
-        ) from error
-    return choice
-
-
-def _layer(content: Any) -> LayerChoice:
-    layer = LayerChoice(**content)
-    for field in fields(layer):
-        if type(getattr(layer, field.name)).__name__ != field.type:
-            raise ValueError(f"{field.name} has another type")
-    _number(layer.packed), _number(layer.dense)
-    return layer
-
-
-def _number(content: Any) -> float:
-    if type(content) is not float or not math.isfinite(content):
-        raise ValueError("no number")
-    return content
-
-
-def _list(content: Any) -> Sequence[Any]:
-    if not isinstance(content, list):
-        raise ValueError("no list")
-    return content

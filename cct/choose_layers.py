@@ -1,34 +1,28 @@
 """`--keep-faster`: measure every layer packed and dense on this machine, and leave dense what would not gain.
 
-Speed depends on shapes, block and density, hardly on the trained values. So it is measured before the training: the
-network is pruned at once, as in a dry run, and exported both ways.
+It is measured before the training, on the network pruned at once and exported both ways: see `cct.trials`.
 """
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from cct.bench import compare, cores
 from cct.choice import Choice, LayerChoice
-from cct.clicktrain import ClickTrain
-from cct.errors import CctError, LibraryError, RecipeError, UnsupportedModel
-from cct.exporter import export
+from cct.errors import CctError, UnsupportedModel
+from cct.layer_block import spelled
 from cct.layer_times import LayerTime, layer_times
-from cct.library import supported
-from cct.operator import NAME
 from cct.passes.plan_masks import PATTERN_COMPRESSION
 from cct.recipe import Recipe
+from cct.trials import Trials
 
 LEAST_GAIN = 0.05  # of the dense time: two sessions of one file differ by up to 3 %
 _ROUNDS = 4  # that leave layers dense, before only the whole network counts
-_TURNS = 15  # of the whole network
 
 
 @dataclass(frozen=True)
@@ -84,25 +78,6 @@ class Trial:
         return any(not layer.not_packed for layer in self.layers.values())
 
 
-def check_keep_faster(recipe: Recipe) -> None:
-    """Make sure that there is something to measure.
-
-    Raises:
-        RecipeError: the recipe packs nothing, or is for another processor than this one.
-        LibraryError: the platform has no library.
-    """
-    if recipe.portable:
-        raise RecipeError("--keep-faster measures packed layers, and a portable file has none: leave one of them out")
-    if recipe.compression == 1:
-        raise RecipeError("--keep-faster measures packed layers, and compression 1 has none: leave one of them out")
-    if recipe.target != "cpu":
-        raise RecipeError(
-            f"--keep-faster measures this CPU, and the file is for {recipe.target}: leave one of them out"
-        )
-    if not supported():
-        raise LibraryError("--keep-faster measures the operator library, and this platform has none: leave it out")
-
-
 def choose_layers(
     module: nn.Module, example: torch.Tensor, recipe: Recipe, log: Callable[[str], None] = lambda line: None
 ) -> Choice:
@@ -120,7 +95,7 @@ def choose_layers(
         CctError: nothing is faster packed.
     """
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
-        return choose(recipe, _measured(copy.deepcopy(module).cpu(), example, Path(folder)), log)
+        return choose(recipe, _measured(Trials(module, example, Path(folder))), log)
 
 
 def choose(recipe: Recipe, try_out: Callable[[Recipe], Trial], log: Callable[[str], None]) -> Choice:
@@ -167,9 +142,10 @@ def choose(recipe: Recipe, try_out: Callable[[Recipe], Trial], log: Callable[[st
     enough = max(1 / (1 - LEAST_GAIN), max(ratios) * (1 - LEAST_GAIN))
     good = [t for t, ratio in zip(trials, ratios, strict=True) if t[1].packed and ratio >= enough]
     if not good:
+        blocks = spelled(*map(recipe.block_of, trials[0][1].layers))
         raise CctError(
             f"--keep-faster: nothing would be faster than dense on this machine at compression {recipe.compression:g} "
-            f"and block {recipe.block[0]}x{recipe.block[1]}: ask for more compression or a larger block, or leave the "
+            f"and block {blocks}: ask for more compression or a larger block, or leave the "
             "option out to prune all the same"
         )
     chosen, trial = good[-1]
@@ -180,28 +156,19 @@ def choose(recipe: Recipe, try_out: Callable[[Recipe], Trial], log: Callable[[st
     return Choice(_compression(chosen, trial, not_packed), rows)
 
 
-def _measured(network: nn.Module, example: torch.Tensor, folder: Path) -> Callable[[Recipe], Trial]:
+def _measured(trials: Trials) -> Callable[[Recipe], Trial]:
     """A function that prunes a copy of the network by a recipe and measures it."""
-    dense, tried, counts = folder / "dense.onnx", list[Path](), sorted({1, cores()})
-    export(network, example, dense, pack=False)
+    dense, tried = trials.dense(), list[Path]()
 
     def try_out(planned: Recipe) -> Trial:
-        pruned, packed = copy.deepcopy(network), folder / f"packed{len(tried)}.onnx"
-        # how channels are grouped matters to accuracy, not to speed, and takes minutes in a large network
-        pruner = ClickTrain(pruned, replace(planned, epochs=0, importance="magnitude", grouping="none"), 0)
-        pruner.finish()
-        rows = export(pruned, example, packed, weights=planned.weights, activations=planned.activations)
-        tried.append(packed)
-        not_packed = {row.name: row.reason for row in rows if row.op != NAME}
-        times = [layer_times(packed, dense, threads) for threads in counts]
-        layers = {
-            row.name: Tried(
-                row.weights, row.kept, [t[row.name] for t in times if row.name in t], not_packed.get(row.name, "")
-            )
-            for row in pruner.summary()
-            if row.reason is None
-        }
-        return Trial(layers, list(map(min, zip(*(_ratios(dense, tried, threads) for threads in counts), strict=True))))
+        pruned = trials.prune(planned)
+        tried.append(pruned.path)
+        times = [layer_times(pruned.path, dense, threads) for threads in trials.threads]
+        layers = {}
+        for row in pruned.layers:
+            found = [t[row.name] for t in times if row.name in t]
+            layers[row.name] = Tried(row.weights, row.kept, found, pruned.not_packed.get(row.name, ""))
+        return Trial(layers, trials.ratios(dense, tried))
 
     return try_out
 
@@ -237,10 +204,3 @@ def _compression(recipe: Recipe, trial: Trial, names: Collection[str]) -> float:
     if recipe.compression >= PATTERN_COMPRESSION:
         return max(compression, PATTERN_COMPRESSION)
     return min(compression, PATTERN_COMPRESSION - 1e-4)
-
-
-def _ratios(dense: Path, packed: Sequence[Path], threads: int) -> list[float]:
-    """How many times faster than dense each network is."""
-    files = {"dense": dense, **{path.name: path for path in packed}}
-    times = compare(files, threads=threads, rounds=_TURNS)
-    return [times["dense"].median / times[path.name].median for path in packed]

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 from cct.errors import CctError, RecipeError, StateError, UnsupportedModel
+from cct.layer_block import spelled
+from cct.passes.check_blocks import check_blocks
 from cct.passes.importance import magnitude, taylor
 from cct.passes.lasso import lasso
 from cct.passes.plan_masks import Plan, plan_masks
@@ -72,7 +74,8 @@ class ClickTrain:
 
     Raises:
         UnsupportedModel: nothing can be pruned, or the asked compression cannot be reached.
-        RecipeError: the recipe names a layer that does not exist, or needs more steps than there are.
+        RecipeError: the recipe names a layer that does not exist, gives a block to one that is not pruned, or needs
+            more steps than there are.
     """
 
     def __init__(self, module: nn.Module, recipe: Recipe, total_steps: int) -> None:
@@ -97,6 +100,7 @@ class ClickTrain:
         if not self._weights:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(self._reasons.items())[:3])
             raise UnsupportedModel(f"the network has no convolution that may be pruned ({reasons or 'it has none'})")
+        check_blocks(recipe.blocks, self._reasons)
         self._total = sum(weight.numel() for weight in self._weights.values())
         self._scores = {name: torch.zeros_like(w, requires_grad=False) for name, w in self._weights.items()}
         if recipe.importance == "taylor":
@@ -338,8 +342,8 @@ class ClickTrain:
         asked = self.recipe.compression
         if abs(self.compression / asked - 1) <= _TOLERANCE:
             return
-        height, width = self.recipe.block
+        blocks = spelled(*map(self.recipe.block_of, self._weights))
         raise UnsupportedModel(
-            f"compression {asked:g} cannot be reached with blocks of {height}x{width}, which come to "
+            f"compression {asked:g} cannot be reached with blocks of {blocks}, which come to "
             f"{self.compression:.3g}: ask for that, or take smaller blocks"
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from cct.node_times import NodeTime, Shapes, node_times
 from cct.onnx_file import read_model
 from cct.operator import NAME
 
-_PASSES = 3  # over both files in turn: what disturbs the machine for a while spoils one pass, not the median
+_PASSES = 3  # over all files in turn: what disturbs the machine for a while spoils one pass, and only adds
 _RUNS = 8  # timed ones of a pass
 
 
@@ -49,18 +48,39 @@ def layer_times(packed: Path, dense: Path, threads: int) -> dict[str, LayerTime]
     Returns:
         Every layer that is packed in the one and found dense in the other.
     """
-    models = {path: read_model(path) for path in (packed, dense)}
-    ours, theirs = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    ours, theirs = _in_turns([(packed, with_reorders), (dense, _convolutions)], threads)
+    return {name: LayerTime(threads, ours[name], theirs[name]) for name in ours if name in theirs}
+
+
+def packed_times(files: Sequence[Path], threads: int) -> list[dict[str, float]]:
+    """Time the packed layers of several files of one network likewise, all in turns.
+
+    Args:
+        files: ONNX files with PatternConv.
+        threads: within an operator.
+
+    Returns:
+        For each file, the milliseconds of each layer that is packed in it, as `LayerTime.packed` counts them.
+    """
+    return _in_turns([(path, with_reorders) for path in files], threads)
+
+
+def _in_turns(
+    files: Sequence[tuple[Path, Callable[[Sequence[NodeTime]], dict[str, float]]]], threads: int
+) -> list[dict[str, float]]:
+    """The least of several passes over all files, each of which is the median of its runs.
+
+    Args:
+        files: each with what tells milliseconds by layer from the nodes that ran.
+        threads: within an operator.
+    """
+    models = [read_model(path) for path, _ in files]
+    taken = [defaultdict[str, list[float]](list) for _ in files]
     for _ in range(_PASSES):
-        for path, found in ((packed, ours), (dense, theirs)):
-            nodes = node_times(path, models[path], _use, "cpu", threads)
-            for name, milliseconds in (with_reorders(nodes) if path == packed else _convolutions(nodes)).items():
-                found[name].append(milliseconds)
-    return {
-        name: LayerTime(threads, statistics.median(times), statistics.median(theirs[name]))
-        for name, times in ours.items()
-        if name in theirs
-    }
+        for (path, by_layer), model, times in zip(files, models, taken, strict=True):
+            for name, milliseconds in by_layer(node_times(path, model, _use, "cpu", threads)).items():
+                times[name].append(milliseconds)
+    return [{name: min(passes) for name, passes in times.items()} for times in taken]
 
 
 def with_reorders(nodes: Sequence[NodeTime]) -> dict[str, float]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from cct import processes, validate
 from cct.baseline import baseline_accuracy, check_gradients, check_teacher, check_training
 from cct.bench import machine
+from cct.block_choice import BlockChoice
 from cct.checkpoint import load_model, save_checkpoint
-from cct.choice import Choice, read_choice, write_choice
-from cct.choose_layers import check_keep_faster, choose_layers
+from cct.choice import Choice
+from cct.choice_file import read_choice, write_choice
+from cct.choose_blocks import choose_blocks
+from cct.choose_layers import choose_layers
 from cct.clicktrain import ClickTrain
 from cct.data import load_data
 from cct.device import find_device
@@ -33,7 +37,10 @@ from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
 from cct.train import fine_tune, print_line, total_steps
 from cct.training_state import StateFile
-from cct.working_folder import CHOICE, STATE, working_folder
+from cct.trials import check_measured
+from cct.working_folder import BLOCKS, CHOICE, STATE, working_folder
+
+_Choice = TypeVar("_Choice", BlockChoice, Choice)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ def compress(
     dry_run: bool = False,
     device: str = "cpu",
     resume: bool = False,
+    block_auto: bool = False,
     keep_faster: bool = False,
     teacher: ModelSource | None = None,
 ) -> Report:
@@ -77,15 +85,18 @@ def compress(
             recipe.
         device: where to train: cpu, cuda, cuda:N or mps.
         resume: continue the run of the same output that was interrupted; from the beginning if there is none.
-        keep_faster: leave dense what measures no faster packed, and say so in the recipe.
+        block_auto: give each layer the finest block that costs it no time, and say so in the recipe.
+        keep_faster: leave dense what measures no faster packed, likewise, with these blocks.
         teacher: what a recipe that distils learns from; the model itself if there is none.
 
     Raises:
         CctError: the input can't be used; nothing is written. A goal that is not reached is no error: see
             `Report.failed`.
     """
+    if block_auto:
+        check_measured("--block auto", recipe)
     if keep_faster:
-        check_keep_faster(recipe)
+        check_measured("--keep-faster", recipe)
     if teacher is not None and recipe.distillation == 0:
         raise RecipeError("--teacher has no say while distillation is 0: give --distillation 0.9, or leave it out")
     trained_on = find_device(device)
@@ -103,7 +114,7 @@ def compress(
         taught_by = load_model(teacher) if teacher else None
         if taught_by is not None:
             network["teacher"] = f"{taught_by.sha256} {taught_by.arch}"
-        run = run_identity(network, followed, images, trained_on, keep_faster)
+        run = run_identity(network, followed, images, trained_on, block_auto, keep_faster)
         steps = total_steps(images, followed)
         interrupted = (folder / STATE).exists()
         state = processes.from_main(lambda: StateFile(folder / STATE, run))
@@ -116,11 +127,18 @@ def compress(
             if processes.count() > 1:
                 check_gradients(loaded.module, images)
 
-        example, choice = images.example(), None
+        module, example, mixed, kept = loaded.module, images.example(), None, None
+        if block_auto:
+            mixed = processes.from_main(
+                lambda: _chosen(choose_blocks, BlockChoice, folder / BLOCKS, interrupted, (module, example, recipe))
+            )
+            recipe = mixed.applied_to(recipe)
         if keep_faster:
-            choice = processes.from_main(lambda: _choice(loaded.module, example, recipe, folder / CHOICE, interrupted))
-            recipe = choice.applied_to(recipe)
-            followed = _followed(recipe, dry_run)
+            kept = processes.from_main(
+                lambda: _chosen(choose_layers, Choice, folder / CHOICE, interrupted, (module, example, recipe))
+            )
+            recipe = kept.applied_to(recipe)
+        followed = _followed(recipe, dry_run)
 
         learns_from = None
         if followed.distillation:
@@ -172,7 +190,8 @@ def compress(
             seconds=round(sum(epoch.seconds for epoch in history), 1),
             dry_run=dry_run,
             outputs=[str(p) for p in _files(outputs)] if outputs else [],
-            keep_faster=choice,
+            block_auto=mixed,
+            keep_faster=kept,
         )
         goals = [Goal.parse(text) for text in recipe.goals]
         judged = [goal for goal in goals if followed == recipe or goal.metric != "accuracy"]
@@ -207,11 +226,17 @@ def _folder(
         yield folder
 
 
-def _choice(module: nn.Module, example: Tensor, recipe: Recipe, path: Path, interrupted: bool) -> Choice:
-    """Which layers pay: of the interrupted run, else measured."""
+def _chosen(
+    choose: Callable[[nn.Module, Tensor, Recipe, Callable[[str], None]], _Choice],
+    kind: type[_Choice],
+    path: Path,
+    interrupted: bool,
+    on: tuple[nn.Module, Tensor, Recipe],
+) -> _Choice:
+    """What pays: of the interrupted run, else measured."""
     if interrupted:
-        return read_choice(path)
-    choice = choose_layers(module, example, recipe, print_line)
+        return read_choice(path, kind)
+    choice = choose(*on, print_line)
     write_choice(choice, path)
     return choice
 

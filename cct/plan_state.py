@@ -48,7 +48,7 @@ def read_plan(
         values: what `write_plan` returned; not trusted.
         weights: (O, C/group, kh, kw) per layer; the tensors of the answer are on their devices.
         groups: groups of each convolution.
-        recipe: gives the largest block and `entries`.
+        recipe: gives each layer's largest block and `entries`.
 
     Raises:
         StateError: a value is none that `write_plan` gives for these weights.
@@ -61,7 +61,7 @@ def read_plan(
         layer = layers[name]
         fields = {"row", "column", "patterned", "patterns", "kept"}
         _require(isinstance(layer, dict) and set(layer) == fields, f"{name} has not the parts of a layer")
-        blocks[name] = _read_blocks(name, layer, weight, groups[name], recipe.block)
+        blocks[name] = _read_blocks(name, layer, weight, groups[name], recipe.block_of(name))
         patterns[name] = _read_patterns(name, layer, weight, blocks[name], pool)
         rows, columns, positions = patterns[name].shape
         units = rows, columns, positions if recipe.entries == 1 else 1

@@ -16,6 +16,7 @@ from tomlkit.exceptions import TOMLKitError
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.input_size import LARGEST_SIDE
+from cct.layer_block import Block, LayerBlock
 from cct.target import TARGETS
 from cct.text import printable
 
@@ -34,6 +35,7 @@ _CHOICES = {
     "target": tuple(TARGETS),
 }
 _PARTS = {
+    "blocks": str,
     "include": str,
     "exclude": str,
     "goals": str,
@@ -51,6 +53,8 @@ class Recipe:
         compression: weights / kept weights over the prunable convolutions, at least 1. From 2.25 on, 3x3 kernels get
             patterns; below, whole kernels go and nothing else; at 1 nothing is pruned.
         block: output x input channels whose kernels share one pattern and one connectivity.
+        blocks: other blocks for single layers, each "LAYER=OUTxIN", LAYER a name or a shell pattern: "layer1.*=2x1";
+            the first that fits a layer holds.
         epochs: passes over the training images; 0 prunes without training.
         learning_rate: of SGD at its peak; a cosine takes it to 0.
         warmup: share of the steps in which the learning rate rises to its peak, 0..1.
@@ -98,7 +102,8 @@ class Recipe:
     """
 
     compression: float = 4.0
-    block: tuple[int, int] = TARGETS["cpu"].block
+    block: Block = TARGETS["cpu"].block
+    blocks: tuple[str, ...] = ()
     epochs: int = 10
     learning_rate: float = 0.05
     warmup: float = 0.0
@@ -165,6 +170,8 @@ class Recipe:
         _check_pool(self.pool)
         for goal in self.goals:
             Goal.parse(goal)
+        for entry in self.blocks:
+            LayerBlock.parse(entry)
 
     @classmethod
     def from_toml(cls, text: str) -> Recipe:
@@ -212,7 +219,12 @@ class Recipe:
         """The recipe for another target, whose block and types go before what was; the same for None or its own."""
         if target in (None, self.target):
             return self
-        return replace(self, target=target, **asdict(TARGETS[target]))
+        return replace(self, target=target, blocks=(), **asdict(TARGETS[target]))
+
+    def block_of(self, name: str) -> Block:
+        """The block of the convolution of this name: of the first of `blocks` that fits it, else `block`."""
+        entries = map(LayerBlock.parse, self.blocks)
+        return next((entry.block for entry in entries if entry.fits(name)), self.block)
 
     def to_toml(self) -> str:
         """Write every knob, so that the text says all even if a default changes later."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cct.block_choice import BlockChoice
 from cct.choice import Choice
 from cct.json_text import as_json
 from cct.table import aligned
@@ -90,6 +91,7 @@ class Report:
         failed: goals that were not reached, a line each.
         unknown: goals that only training can tell, in a dry run.
         dry_run: whether the model was pruned without training, to see what would go.
+        block_auto: the block of each layer, by measured speed; None if nobody asked.
         keep_faster: the layers that measured speed keeps dense, and the others; None if nobody asked.
     """
 
@@ -110,6 +112,7 @@ class Report:
     unknown: list[str] = field(default_factory=list)
     dry_run: bool = False
     outputs: list[str] = field(default_factory=list)
+    block_auto: BlockChoice | None = None
     keep_faster: Choice | None = None
 
     @property
@@ -149,7 +152,7 @@ class Report:
         lines += self._target()
         lines += [speed_line(speed) for speed in self.speed]
         lines += [f"machine      {self.machine}", f"training     {self.seconds:.0f} s"]
-        lines += [self.keep_faster.to_text()] if self.keep_faster else [""]
+        lines += [choice.to_text() for choice in (self.block_auto, self.keep_faster) if choice] or [""]
         lines += [layer_table(self.layers)]
         lines += [f"wrote        {', '.join(self.outputs)}"] if self.outputs else []
         lines += [f"UNKNOWN      {goal}: training decides" for goal in self.unknown]

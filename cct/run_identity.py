@@ -42,7 +42,12 @@ def network_identity(model: ModelSource, arch: str | None, sha256: str) -> dict[
 
 
 def run_identity(
-    network: Mapping[str, str], recipe: Recipe, images: Data, device: torch.device, keep_faster: bool = False
+    network: Mapping[str, str],
+    recipe: Recipe,
+    images: Data,
+    device: torch.device,
+    block_auto: bool = False,
+    keep_faster: bool = False,
 ) -> dict[str, str]:
     """Describe a run, each thing as text.
 
@@ -51,7 +56,8 @@ def run_identity(
         recipe: every knob; goals and the form of the file have no say in the training.
         images: counted, and their labels and some of those pixels compared that are in memory.
         device: of the training.
-        keep_faster: whether measured speed has changed the recipe.
+        block_auto: whether measured speed changes the recipe's blocks.
+        keep_faster: whether it changes the recipe's layers.
     """
     on_cuda = device.type == "cuda"
     processor = torch.cuda.get_device_name(device) if on_cuda else torch.backends.cpu.get_cpu_capability()
@@ -61,6 +67,7 @@ def run_identity(
         "device": f"{device.type} {processor}",
         "threads": str(torch.get_num_threads()),
         "processes": str(processes.count()),
+        "block-auto": str(block_auto),
         "keep-faster": str(keep_faster),
         "cct": cct.__version__,
         "torch": str(torch.__version__),  # a class of its own, which a state does not take

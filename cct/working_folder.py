@@ -12,8 +12,9 @@ import click
 
 from cct.errors import CctError, StateError
 
-STATE = "training.pt"  # what a run is continued from; all else in the folder but the choice is made anew
+STATE = "training.pt"  # what a run is continued from; all else in the folder but the choices is made anew
 CHOICE = "choice.json"  # of layers by measured speed, which another measurement could change
+BLOCKS = "blocks.json"  # of blocks, likewise
 _LOCK = "lock"
 
 

@@ -85,7 +85,7 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     Args:
         scores: importance of every weight, (O, C/group, kh*kw) per layer.
         groups: groups of each convolution.
-        recipe: gives compression, block, entries, pool, grouping and seed.
+        recipe: gives compression, each layer's block, entries, pool, grouping and seed.
     """
     with_patterns = recipe.entries > 1 and recipe.compression >= PATTERN_COMPRESSION - 1e-9
     patterned = [n for n, s in scores.items() if s.shape[2] == 9 and with_patterns]
@@ -101,7 +101,7 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
         choices = every if score.shape[0] <= _LARGE_LAYER else few
         if name not in patterned:
             choices = torch.ones(1, score.shape[2] if recipe.entries > 1 else 1)
-        blocks[name] = _tile(score, groups[name], recipe, choices.to(score), keep, seed)
+        blocks[name] = _tile(score, groups[name], recipe, recipe.block_of(name), choices.to(score), keep, seed)
     by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
     units = kernels if recipe.pool == "frequent" else [by_block[name].flatten(0, 1) for name in patterned]
@@ -123,9 +123,11 @@ def _units(scores: Tensor, recipe: Recipe) -> Tensor:
     return scores.flatten(1)[:, :, None] if recipe.entries == 1 else scores
 
 
-def _tile(score: Tensor, groups: int, recipe: Recipe, pool: Tensor, keep: float, seed: int) -> Blocks:
+def _tile(
+    score: Tensor, groups: int, recipe: Recipe, block: tuple[int, int], pool: Tensor, keep: float, seed: int
+) -> Blocks:
     outs, ins = score.shape[:2]
-    height, width = recipe.block
+    height, width = block
     row = torch.arange(outs, device=score.device)
     if recipe.grouping == "swap":
         # outputs by what they want of single inputs, then inputs by what those rows want, then outputs again

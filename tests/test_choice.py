@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cct.choice import Choice, LayerChoice, read_choice, write_choice
+from cct.choice import Choice, LayerChoice
+from cct.choice_file import read_choice, write_choice
 from cct.errors import StateError
 
 CHOICE = Choice(
@@ -29,7 +30,7 @@ def test_text_shows_both_times_of_what_stays_dense() -> None:
 
 def test_a_written_choice_reads_as_it_was(tmp_path: Path) -> None:
     write_choice(CHOICE, tmp_path / "choice.json")
-    assert read_choice(tmp_path / "choice.json") == CHOICE
+    assert read_choice(tmp_path / "choice.json", Choice) == CHOICE
 
 
 def layer(**changes: Any) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def layer(**changes: Any) -> dict[str, Any]:
 def test_a_damaged_choice_is_one_line(tmp_path: Path, content: object) -> None:
     (tmp_path / "choice.json").write_text(json.dumps(content))
     with pytest.raises(StateError, match=r"it is missing or damaged: delete .* to start anew") as caught:
-        read_choice(tmp_path / "choice.json")
+        read_choice(tmp_path / "choice.json", Choice)
     assert "\n" not in str(caught.value)
 
 
@@ -70,7 +71,7 @@ def test_a_damaged_choice_is_one_line(tmp_path: Path, content: object) -> None:
 def test_what_is_no_json_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "choice.json").write_bytes(content)
     with pytest.raises(StateError, match="damaged"):
-        read_choice(tmp_path / "choice.json")
+        read_choice(tmp_path / "choice.json", Choice)
     (tmp_path / "choice.json").unlink()
     with pytest.raises(StateError, match="missing"):
-        read_choice(tmp_path / "choice.json")
+        read_choice(tmp_path / "choice.json", Choice)

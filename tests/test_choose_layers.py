@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 import pytest
 
 from cct.choice import Choice
-from cct.choose_layers import Trial, Tried, check_keep_faster, choose
-from cct.errors import CctError, RecipeError, UnsupportedModel
+from cct.choose_layers import Trial, Tried, choose
+from cct.errors import CctError, UnsupportedModel
 from cct.layer_times import LayerTime
 from cct.passes.prunable import prunable
 from cct.recipe import Recipe
@@ -178,9 +178,3 @@ def test_a_name_is_no_pattern() -> None:
         network.add_module(name, nn.Conv2d(8, 8, 3))
     found = prunable(network, include=names, exclude=choice.applied_to(Recipe()).exclude)
     assert found == {"a[1]": "excluded", "a1": None, "b*": "excluded"}
-
-
-@pytest.mark.parametrize("recipe", [Recipe(portable=True), Recipe(compression=1)])
-def test_a_recipe_that_packs_nothing_has_nothing_to_measure(recipe: Recipe) -> None:
-    with pytest.raises(RecipeError, match="--keep-faster measures packed layers"):
-        check_keep_faster(recipe)

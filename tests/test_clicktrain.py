@@ -125,6 +125,26 @@ def test_patterns_alone_at_2_25() -> None:
     assert (~zeros(module, "block2.conv2")).sum(2).unique().tolist() == [4]
 
 
+def test_single_layers_have_blocks_of_their_own() -> None:
+    module = small()
+    ClickTrain(module, Recipe(compression=4, blocks=("a=1x1", "[bc]=2x1", "d=8x1"), grouping="none"), 0).finish()
+    for name, height in {"a": 1, "b": 2, "c": 2, "d": 8}.items():
+        mask = ~zeros(module, name)
+        assert torch.equal(mask, mask[::height].repeat_interleave(height, 0))
+        assert not torch.equal(mask, mask[:: 2 * height].repeat_interleave(2 * height, 0))
+
+
+def test_blocks_of_layers_that_are_excluded_wait() -> None:
+    pruner = ClickTrain(small(), Recipe(compression=4, blocks=("a=1x1",), exclude=("a",)), 0)
+    assert {row.name: row.reason for row in pruner.summary()}["a"] == "excluded"
+
+
+def test_a_state_of_coarser_blocks_is_refused() -> None:
+    state = ClickTrain(small(), Recipe(blocks=("a=2x1",)), STEPS).state_dict()
+    with pytest.raises(StateError, match="a has no valid rows of blocks"):
+        ClickTrain(small(), Recipe(blocks=("a=1x1",)), STEPS).load_state_dict(state)
+
+
 def test_compression_1_prunes_nothing() -> None:
     module = small()
     before = [parameter.clone() for parameter in module.parameters()]
@@ -245,6 +265,11 @@ def test_impossible_wishes_are_refused() -> None:
         ClickTrain(nn.Sequential(nn.Conv2d(3, 4, 3)), Recipe(), 0)
     with pytest.raises(UnsupportedModel, match=r"compression 500 cannot be reached with blocks of 4x1"):
         ClickTrain(small(), Recipe(compression=500), 0)
+    several = Recipe(compression=500, blocks=("a=1x1", "d=8x1"))
+    with pytest.raises(UnsupportedModel, match=r"compression 500 cannot be reached with blocks of 1x1, 4x1 and 8x1"):
+        ClickTrain(small(), several, 0)
+    with pytest.raises(RecipeError, match=r"blocks has stem=2x1, but stem is not pruned \(first convolution\)"):
+        ClickTrain(small(), Recipe(blocks=("stem=2x1",)), 0)
     with pytest.raises(RecipeError, match="needs 3 training steps, the run has 0"):
         ClickTrain(small(), Recipe(importance="taylor", importance_batches=3), 0)
 
@@ -265,6 +290,7 @@ STATES = {
     "lasso": Recipe(compression=3, block=(1, 1), easing="lasso", lasso=0.02, cut_at=0.7),
     "taylor": Recipe(compression=2, importance="taylor", importance_batches=3, choose_at=0.2, cut_at=0.8),
     "kernels": Recipe(compression=1.5, block=(1, 1)),
+    "blocks": Recipe(compression=4, blocks=("a=1x1", "[bc]=2x2", "d=8x1"), cut_at=0.5),
     "positions": Recipe(compression=4, block=(2, 1), entries=1, cut_at=0.5),
     "dense": Recipe(compression=1),
 }

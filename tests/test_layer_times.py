@@ -6,7 +6,7 @@ import torch
 
 from cct.clicktrain import ClickTrain
 from cct.exporter import export
-from cct.layer_times import layer_times, with_reorders
+from cct.layer_times import layer_times, packed_times, with_reorders
 from cct.models import MODELS
 from cct.node_times import NodeTime
 from cct.recipe import Recipe
@@ -58,3 +58,7 @@ def test_every_packed_layer_is_found_both_ways(tmp_path: Path) -> None:
     found = layer_times(tmp_path / "packed.onnx", tmp_path / "dense.onnx", 1)
     assert list(found) == packed
     assert all(row.threads == 1 and row.packed > 0 and row.dense > 0 for row in found.values())
+    alone, none = packed_times([tmp_path / "packed.onnx", tmp_path / "dense.onnx"], 1)
+    assert list(alone) == packed
+    assert min(alone.values()) > 0
+    assert not none

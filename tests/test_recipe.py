@@ -10,7 +10,14 @@ from cct.target import TARGETS
 
 
 def test_every_knob_survives_toml() -> None:
-    recipe = Recipe(block=(8, 2), pool=((0, 1, 3, 4), (4, 5, 7, 8)), include=("a.*",), easing="lasso", lasso=1e-3)
+    recipe = Recipe(
+        block=(8, 2),
+        pool=((0, 1, 3, 4), (4, 5, 7, 8)),
+        blocks=("a.*=2x1",),
+        include=("a.*",),
+        easing="lasso",
+        lasso=1e-3,
+    )
     recipe = replace(recipe, mean=(0.5,), std=(0.25,), size=(32, 48), goals=("accuracy:max-degradation=0.5",))
     assert Recipe.from_toml(recipe.to_toml()) == recipe
     assert Recipe.from_toml(Recipe().to_toml()) == Recipe()
@@ -41,6 +48,7 @@ def test_another_target_goes_before_the_recipe() -> None:
     assert paper.for_target(None) == paper.for_target("cpu") == paper
     assert paper.for_target("cuda") == replace(paper, target="cuda", **asdict(TARGETS["cuda"]))
     assert paper.for_target("cuda").for_target("cpu").block == (4, 1)
+    assert replace(paper, blocks=("a=2x1",)).for_target("cuda").blocks == ()
 
 
 def test_every_knob_is_documented() -> None:
@@ -65,6 +73,10 @@ def test_every_knob_is_documented() -> None:
         ("block = [4, 0]", "two whole numbers"),
         ("block = [4, 1.5]", "each part must be a whole number"),
         ("block = 4", "block is 4: it must be a list"),
+        ("blocks = ['a=2']", "blocks holds 'a=2': write LAYER=OUTxIN"),
+        ("blocks = ['a=2x1', 'b']", "blocks holds 'b': write LAYER=OUTxIN"),
+        ("blocks = 'a=2x1'", "blocks is 'a=2x1': it must be a list"),
+        ("blocks = [[4, 1]]", "each part must be a text"),
         ("epochs = -1", "epochs is -1: it must be 0 or more"),
         ("seed = 9223372036854775808", "below 2^63"),
         ("lasso = 1" + "0" * 400, "lasso holds a number of more than 64 bits"),

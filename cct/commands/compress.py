@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -20,10 +20,11 @@ from cct.commands.options import (
     scale_options,
     type_options,
 )
-from cct.commands.types import FILE, Block
+from cct.commands.types import AUTO, FILE, Block
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.source import ModelSource
+from cct.target import TARGETS
 
 if TYPE_CHECKING:
     from cct.report import Report
@@ -50,7 +51,12 @@ def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--compression", type=float, help="Weights / kept weights over the prunable convolutions; 4 in the default recipe."
 )
-@click.option("--block", type=Block(), help="Output x input channels that share patterns; 4x1 in the default recipe.")
+@click.option(
+    "--block",
+    type=Block(),
+    help="Output x input channels that share patterns; 4x1 in the default recipe. auto: measure each layer on this "
+    "machine, and take the finest block that costs it no time.",
+)
 @click.option("--include", multiple=True, metavar="LAYER", help="Prune it too, though it would stay dense: layer1.*")
 @click.option("--exclude", multiple=True, metavar="LAYER", help="Leave it dense; wins over --include.")
 @click.option(
@@ -105,6 +111,7 @@ def compress(
     target: str | None,
     portable: bool,
     goals: tuple[Goal, ...],
+    block: tuple[int, int] | Literal["auto"] | None,
     threads: int | None,
     device: str,
     resume: bool,
@@ -134,6 +141,8 @@ def compress(
         base = Recipe.named(recipe_name)
     base = base.for_target(target)
     given = {name: value for name, value in knobs.items() if value not in (None, ())} | scale
+    if block:  # is for every layer, whatever the recipe says of single ones
+        given |= {"block": TARGETS["cpu"].block if block == AUTO else block, "blocks": ()}
     if portable:
         given["portable"] = True
     if goals:
@@ -148,6 +157,7 @@ def compress(
         dry_run=dry_run,
         device=device,
         resume=resume,
+        block_auto=block == AUTO,
         keep_faster=keep_faster,
         teacher=replace(source(teacher), shared=True) if teacher else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -16,21 +16,26 @@ from cct.input_size import LARGEST_SIDE
 FILE: click.ParamType[Path] = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class Block(click.ParamType[tuple[int, int]]):
-    """`4x1`: output x input channels that share patterns."""
+AUTO: Literal["auto"] = "auto"
 
-    name = "OUTxIN"
+
+class Block(click.ParamType[tuple[int, int] | Literal["auto"]]):
+    """`4x1`: output x input channels that share patterns; or `auto`, for what measures best in each layer."""
+
+    name = "OUTxIN|auto"
 
     def convert(
         self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
+    ) -> tuple[int, int] | Literal["auto"]:
         """Parse; both numbers must be at least 1."""
         if isinstance(value, tuple):
             return value
+        if value == AUTO:
+            return AUTO
         try:
             out_channels, in_channels = (int(part) for part in value.split("x"))
         except ValueError:
-            self.fail(f"{value!r} is no block: give two numbers such as 4x1", param, ctx)
+            self.fail(f"{value!r} is no block: give two numbers such as 4x1, or auto", param, ctx)
         if min(out_channels, in_channels) < 1:
             self.fail(f"{value!r} is no block: both numbers must be at least 1", param, ctx)
         return out_channels, in_channels

@@ -53,6 +53,25 @@ def test_blocks_share_masks_and_stay_in_their_group() -> None:
             assert len(masks[name][:, blocks.column == column].unique(dim=1)[0]) == 1
 
 
+@pytest.mark.parametrize("grouping", ["swap", "none"])
+@pytest.mark.parametrize("entries", [4, 1])
+def test_single_layers_have_blocks_of_their_own(grouping: str, entries: int) -> None:
+    given = scores()
+    recipe = Recipe(compression=4, block=(4, 1), blocks=("a=2x3", "[ab]=3x1"), grouping=grouping, entries=entries)
+    plan = plan_masks(given, GROUPS, recipe)
+    sizes = {name: (blocks.row.bincount(), blocks.column.bincount()) for name, blocks in plan.blocks.items()}
+    assert {name: (int(rows.max()), int(columns.max())) for name, (rows, columns) in sizes.items()} == {
+        "a": (2, 3),
+        "b": (3, 1),
+        "c": (4, 1),
+    }
+    patterns = plan.patterns(given)
+    masks = plan.masks(patterns, plan.connectivity(given, patterns, 150, recipe))
+    for name, blocks in plan.blocks.items():
+        for row in range(blocks.rows):
+            assert len(masks[name][blocks.row == row].unique(dim=0)) == 1
+
+
 def test_inputs_that_are_wanted_alike_share_a_column() -> None:
     # four kinds of input channels, shuffled; every output wants the same of a kind
     kinds = torch.rand(8, 4, 9, generator=torch.Generator().manual_seed(0)) ** 4
