@@ -11,7 +11,7 @@ from cct.recipe import Recipe
 SEEDS = (0, 1, 2)
 # Learning rate and batch are what measured best for the dense network; every row of a network has them.
 NETWORKS: dict[str, dict[str, Any]] = {
-    "resnet20": {"epochs": 12, "learning_rate": 0.05, "batch_size": 128},
+    "resnet20": {"epochs": 12, "learning_rate": 0.02, "batch_size": 128},
     "vgg11": {"epochs": 6, "learning_rate": 0.02, "batch_size": 64, "weight_decay": 5e-4, "warmup": 0.1},
 }
 
@@ -48,13 +48,15 @@ class Row:
         )
 
 
-def _rows(prefix: str, knobs: Mapping[str, Any], *rows: tuple[float, str, tuple[int, ...]], **more: Any) -> list[Row]:
+def _rows(
+    prefix: str, knobs: Mapping[str, Any], *rows: tuple[float, str, tuple[int, ...]], suffix: str = "", **more: Any
+) -> list[Row]:
     """Rows named by compression and block."""
     made = []
     for compression, block, seeds in rows:
         out, into = (int(side) for side in block.split("x"))
         all_knobs = {**knobs, "compression": compression, "block": [out, into]}
-        made.append(Row(f"{prefix}{compression:g}x {block}", all_knobs, seeds, **more))
+        made.append(Row(f"{prefix}{compression:g}x {block}{suffix}", all_knobs, seeds, **more))
     return made
 
 
@@ -70,6 +72,8 @@ SIZES: tuple[tuple[float, str, tuple[int, ...]], ...] = (
     (4, "4x1", SEEDS),
     (8, "4x1", SEEDS),
 )
+FAST = {"learning_rate": 0.05}
+FASTER: dict[str, Any] = {"suffix": ", rate 0.05", "teacher": "dense, rate 0.05"}
 SHORT = {"epochs": 6, "compression": 4.0, "block": [4, 1]}  # of the ablation
 
 SCRATCH = {**PATTERNS, "compression": 4.0, "block": [4, 1], "learning_rate": 0.1}
@@ -123,16 +127,20 @@ GROUPS: dict[str, list[Row]] = {
         ),
         *(row for before in (6, 10) for each in (2, 4) for row in _after(before, each)),
     ],
-    "The dense network: learning rate": [
-        Row(f"dense, rate {rate:g}", {"compression": 1.0, "learning_rate": rate}) for rate in (0.02, 0.1)
+    "Another learning rate": [
+        Row("dense, rate 0.05", {"compression": 1.0, **FAST}, (0, 1)),
+        *_rows("distilled ", DISTILLED | PATTERNS | FAST, (4, "4x1", (0,)), (8, "4x1", (0,)), **FASTER),
+        *_rows("positions ", DISTILLED | POSITIONS | FAST, (4, "4x1", (0,)), **FASTER),
     ],
     "Ablation": [
         *_ablation(
             dense={"compression": 1.0},
             patterns={},
             positions=POSITIONS,
+            positions_same_bytes=POSITIONS | {"compression": 5.2},
+            positions_one_ranking=POSITIONS | {"connectivity": "global"},
+            positions_one_ranking_same_MACs=POSITIONS | {"connectivity": "global", "compression": 6.0},
             one_ranking={"connectivity": "global"},
-            one_ranking_at_6x={"connectivity": "global", "compression": 6.0},
             distilled_from_its_start=DISTILLED,
             all_at_once={"cut_at": 0.0},
             ramp_to_half={"cut_at": 0.5},

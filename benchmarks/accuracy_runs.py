@@ -24,23 +24,23 @@ from cct.clicktrain import ClickTrain
 from cct.data import Data
 from cct.exporter import export
 from cct.models import MODELS
+from cct.recipe import Recipe
 from cct.source import ModelSource
 from cct.train import evaluate, fine_tune, total_steps
 
 Result = dict[str, Any]
 
 
-def key(row: Row, seed: int) -> Result:
-    """What makes two runs the same: all that is known before them."""
-    return {
-        "row": row.name,
-        "network": row.network,
-        "images": row.images,
-        "method": row.method,
-        "start": row.start,
-        "teacher": row.teacher,
-        "recipe": row.recipe(seed).to_toml(),
-    }
+def of(row: Row, seed: int, line: Result) -> bool:
+    """Whether a result is this run's: all that is known before it is the same."""
+    own = about(row)
+    return own.items() <= line.items() and line["seed"] == seed and Recipe.from_toml(line["recipe"]) == row.recipe(seed)
+
+
+def about(row: Row) -> Result:
+    """What a result says of its row."""
+    fields = ("network", "images", "method", "start", "teacher")
+    return {"row": row.name, **{name: getattr(row, name) for name in fields}}
 
 
 def read(results: Path) -> list[Result]:
@@ -58,8 +58,7 @@ def missing(rows: Sequence[Row], results: Path, folder: Path) -> Iterator[tuple[
     for row in rows:
         for seed in row.seeds:
             with _claim(file_of(folder, row.name, seed, "lock")) as ours:
-                wanted = key(row, seed)
-                if ours and not any(wanted.items() <= line.items() for line in read(results)):
+                if ours and not any(of(row, seed, line) for line in read(results)):
                     yield row, seed
 
 
@@ -130,7 +129,8 @@ def run(row: Row, seed: int, starts: Starts, data: Data, folder: Path) -> Result
     onnx = file_of(folder, row.name, seed, "onnx")
     torch.save(network.state_dict(), file_of(folder, row.name, seed, "pth"))
     export(network, data.example(), onnx, pack=row.method == "cct" and recipe.compression > 1)
-    return key(row, seed) | {
+    return about(row) | {
+        "recipe": recipe.to_toml(),
         "seed": seed,
         "accuracy": round(evaluate(network, data), 2),
         "compression": round(pruner.compression, 3),

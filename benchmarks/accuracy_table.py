@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from accuracy_rows import BY_NAME, GROUPS, Row
-from accuracy_runs import key
+from accuracy_runs import of
 
 HEAD = (
     "| row | accuracy, % | seeds | drop, points | compression | epochs | minutes | KB | faster, 1 thread | 2 threads |"
@@ -31,7 +31,7 @@ def lines_of(row: Row, results: Results) -> list[Mapping[str, Any]]:
     """The row's results, by seed; of what was run twice the last."""
     found = {}
     for line in results:
-        if line["row"] == row.name and key(row, line["seed"]).items() <= line.items():
+        if of(row, line["seed"], line):
             found[line["seed"]] = line
     return [found[seed] for seed in sorted(found)]
 

@@ -4,17 +4,25 @@ import sys
 
 import accuracy_runs
 from accuracy_rows import BY_NAME, ROWS, Row
-from accuracy_runs import file_of, key, missing
+from accuracy_runs import about, file_of, missing
 from accuracy_table import accuracy, speedup, table
 
 
 def result(row, seed, accuracy):
-    return key(row, seed) | {"seed": seed, "accuracy": accuracy, "compression": 4.0, "bytes": 1000, "seconds": 60}
+    recipe = row.recipe(seed).to_toml()
+    return about(row) | {
+        "recipe": recipe,
+        "seed": seed,
+        "accuracy": accuracy,
+        "compression": 4.0,
+        "bytes": 1000,
+        "seconds": 60,
+    }
 
 
 def test_rows_have_names_and_recipes_of_their_own():
     assert len(BY_NAME) == len(ROWS)
-    assert len({json.dumps(key(row, 0) | {"row": ""}) for row in ROWS}) == len(ROWS)
+    assert len({json.dumps(about(row) | {"row": "", "recipe": row.recipe(0).to_toml()}) for row in ROWS}) == len(ROWS)
     assert len({file_of(accuracy_runs.Path(), row.name, 0, "pth") for row in ROWS}) == len(ROWS)
     for row in ROWS:
         for other in (row.start, row.teacher):
