@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from cct.checkpoint import LoadedModel
@@ -75,12 +76,12 @@ def check_teacher(source: ModelSource, teacher: LoadedModel, images: Data) -> No
     """
     for name in ("mean", "std"):
         own, given = getattr(teacher, name), tuple(getattr(images, name))
-        if own is not None and not torch.allclose(torch.tensor(own), torch.tensor(given), atol=1e-4):
+        if own is not None and (len(own) != len(given) or not np.allclose(own, given, atol=1e-4)):
             raise DataError(f"--teacher {source.path}: its {name} is {own}, the model's {given}: they must agree")
     try:
         baseline_accuracy(teacher.module, images, teacher.classes)
-    except DataError as error:
-        raise DataError(f"--teacher {source.path}: {error}") from error
+    except (DataError, UnsupportedModel) as error:
+        raise type(error)(f"--teacher {source.path}: {error}") from error
 
 
 def check_training(module: torch.nn.Module, images: Data) -> None:

@@ -106,7 +106,7 @@ def convert(
     Raises:
         CctError: the input can't be used, or the exported file answers wrongly; nothing is written.
     """
-    check_output(output, model.path)
+    check_output(output, [model.path])
     loaded = load_model(model)
     recipe = _recipe(loaded)
     stated = recipe or Recipe()

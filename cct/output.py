@@ -11,12 +11,12 @@ from pathlib import Path
 from cct.errors import CctError
 
 
-def check_output(path: Path, model: Path, beside: Sequence[Path] = ()) -> None:
+def check_output(path: Path, kept: Sequence[Path], beside: Sequence[Path] = ()) -> None:
     """Find out before any work whether an ONNX file can be put at `path`.
 
     Args:
         path: the file.
-        model: what it is made of, which must not be replaced.
+        kept: what it is made of, which must not be replaced.
         beside: further files that will be written.
 
     Raises:
@@ -25,7 +25,7 @@ def check_output(path: Path, model: Path, beside: Sequence[Path] = ()) -> None:
     if path.suffix != ".onnx":
         raise CctError(f"--output {path}: give a name that ends in .onnx")
     for file in (path, *beside):
-        check_target(file, f"--output {path}", [model])
+        check_target(file, f"--output {path}", kept)
 
 
 def check_target(path: Path, option: str, kept: Sequence[Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -103,7 +103,8 @@ def compress(
     outputs = None if dry_run else Outputs.beside(output)
     with ExitStack() as stack:
         stack.enter_context(processes.together(trained_on))
-        folder = processes.from_main(lambda: stack.enter_context(_folder(model, output, outputs, save_recipe, resume)))
+        read = [source.path for source in (model, teacher) if source]
+        folder = processes.from_main(lambda: stack.enter_context(_folder(read, output, outputs, save_recipe, resume)))
         if outputs and resume and not (folder / STATE).exists():
             print_line(f"there is no interrupted run of {output}: starting from the beginning")
         loaded = load_model(model)
@@ -119,6 +120,8 @@ def compress(
         interrupted = (folder / STATE).exists()
         state = processes.from_main(lambda: StateFile(folder / STATE, run))
         loaded.module.to(trained_on)
+        if taught_by:
+            taught_by.module.to(trained_on)
         baseline = processes.from_main(lambda: baseline_accuracy(loaded.module, images, loaded.classes))
         if teacher and taught_by:
             processes.from_main(lambda: check_teacher(teacher, taught_by, images))
@@ -127,22 +130,22 @@ def compress(
             if processes.count() > 1:
                 check_gradients(loaded.module, images)
 
-        module, example, mixed, kept = loaded.module, images.example(), None, None
+        module, example, block_choice, layer_choice = loaded.module, images.example(), None, None
         if block_auto:
-            mixed = processes.from_main(
+            block_choice = processes.from_main(
                 lambda: _chosen(choose_blocks, BlockChoice, folder / BLOCKS, interrupted, (module, example, recipe))
             )
-            recipe = mixed.applied_to(recipe)
+            recipe = block_choice.applied_to(recipe)
         if keep_faster:
-            kept = processes.from_main(
+            layer_choice = processes.from_main(
                 lambda: _chosen(choose_layers, Choice, folder / CHOICE, interrupted, (module, example, recipe))
             )
-            recipe = kept.applied_to(recipe)
+            recipe = layer_choice.applied_to(recipe)
         followed = _followed(recipe, dry_run)
 
         learns_from = None
         if followed.distillation:
-            learns_from = taught_by.module.to(trained_on) if taught_by else copy.deepcopy(loaded.module)
+            learns_from = taught_by.module if taught_by else copy.deepcopy(loaded.module)
         pruner = ClickTrain(loaded.module, followed, steps) if recipe.compression > 1 else None
         if save_recipe and processes.is_main():
             write(save_recipe, recipe.to_toml().encode())
@@ -190,8 +193,8 @@ def compress(
             seconds=round(sum(epoch.seconds for epoch in history), 1),
             dry_run=dry_run,
             outputs=[str(p) for p in _files(outputs)] if outputs else [],
-            block_auto=mixed,
-            keep_faster=kept,
+            block_auto=block_choice,
+            keep_faster=layer_choice,
         )
         goals = [Goal.parse(text) for text in recipe.goals]
         judged = [goal for goal in goals if followed == recipe or goal.metric != "accuracy"]
@@ -215,13 +218,13 @@ def _pair(size: tuple[int, ...]) -> tuple[int, int] | None:
 
 @contextmanager
 def _folder(
-    model: ModelSource, output: Path, outputs: Outputs | None, save_recipe: Path | None, resume: bool
+    read: Sequence[Path], output: Path, outputs: Outputs | None, save_recipe: Path | None, resume: bool
 ) -> Iterator[Path]:
     """Where the run keeps what is not finished, once it is known that the outputs can be written."""
     if outputs:
-        check_output(output, model.path, (outputs.checkpoint, outputs.report))
+        check_output(output, read, (outputs.checkpoint, outputs.report))
     if save_recipe:
-        check_target(save_recipe, f"--save-recipe {save_recipe}", [model.path, *(_files(outputs) if outputs else ())])
+        check_target(save_recipe, f"--save-recipe {save_recipe}", [*read, *(_files(outputs) if outputs else ())])
     with working_folder(output, resume) if outputs else _temporary_folder() as folder:
         yield folder
 

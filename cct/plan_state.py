@@ -12,7 +12,7 @@ from torch import Tensor
 from cct.errors import StateError
 from cct.passes.blocks import Blocks
 from cct.passes.choose_pool import ALL_PATTERNS, ENTRIES, Pattern
-from cct.passes.plan_masks import Plan
+from cct.passes.plan_masks import Plan, by_position
 from cct.recipe import Recipe
 
 Layers = dict[str, Tensor]
@@ -64,7 +64,7 @@ def read_plan(
         blocks[name] = _read_blocks(name, layer, weight, groups[name], recipe.block_of(name))
         patterns[name] = _read_patterns(name, layer, weight, blocks[name], pool)
         rows, columns, positions = patterns[name].shape
-        units = rows, columns, positions if recipe.entries == 1 else 1
+        units = rows, columns, positions if by_position(recipe, positions) else 1
         kept[name] = _tensor(name, layer, "kept", torch.bool, units).to(weight.device)
         _require(bool(kept[name].any()), f"{name} keeps nothing")
     patterned = frozenset(name for name, layer in layers.items() if layer["patterned"])

@@ -51,7 +51,7 @@ class Recipe:
 
     Attributes:
         compression: weights / kept weights over the prunable convolutions, at least 1. From 2.25 on, 3x3 kernels get
-            patterns; below, whole kernels go and nothing else; at 1 nothing is pruned.
+            patterns; below, whole kernels go and nothing else (but see `entries`); at 1 nothing is pruned.
         block: output x input channels whose kernels share one pattern and one connectivity.
         blocks: other blocks for single layers, each "LAYER=OUTxIN", LAYER a name or a shell pattern: "layer1.*=2x1";
             the first that fits a layer holds.
@@ -67,14 +67,14 @@ class Recipe:
         seed: of the order of images, crops, flips, and grouping.
         importance: "magnitude" (w^2) or "taylor" ((w * dL/dw)^2, which needs `importance_batches` steps).
         importance_batches: steps over which "taylor" is summed.
-        entries: of a pattern: 4, ClickTrain's; or 1, which frees kernels of patterns: each position of a block stays or
-            goes by itself, at any compression.
+        entries: of a pattern: 4, ClickTrain's; or 1, which frees kernels up to 3x3 of patterns: each position of a
+            block stays or goes by itself, at any compression, and `pool` has no say.
         pool: where the patterns come from: "greedy" (what keeps most importance), "frequent" (most often a kernel's
             best), or a list of patterns, each of 4 positions 0..8 (row-major).
         pool_size: patterns in a generated pool, 1..126; 126 is all that keep 4 of 9.
-        connectivity: how blocks compete to stay: "uniform" (each layer keeps the same share of its own), or "global"
-            (one ranking: small early layers keep more, and with them most of the time that the network takes).
-        floor: share of the mean share that every layer keeps in any case, 0..1 ("uniform" keeps it by itself).
+        connectivity: how blocks compete to stay: "uniform" (each layer keeps the same share of what its patterns
+            leave), or "global" (one ranking: small early layers keep more, and with them most of the network's time).
+        floor: share of the mean share that every layer keeps in any case, 0..1; for "global".
         grouping: "swap" puts like output channels into one block, "none" takes neighbours.
         choose_at: when pool, blocks and patterns are chosen, as a share of all steps, 0..1; 0 for a trained network,
             1/3 from scratch.
@@ -85,7 +85,7 @@ class Recipe:
         sparse_training: whether training steps after the last cut compute with the kept weights alone, on the CPU:
             "rule" where at most half is kept and the processor has AVX2 or AVX-512; "measured" where each product
             measures faster, which may differ from run to run, and with it the last bits of the weights; "off" never.
-        distillation: share of the loss that follows the baseline's answers, 0..1.
+        distillation: share of the loss that follows the answers of the baseline, or of another teacher, 0..1.
         temperature: by which both answers' logits are divided in distillation, above 0.
         mixup: alpha of mixup in the steps after the last cut, 0 for none.
         include: convolutions to prune that would be left dense (names, or shell patterns such as "layer1.*").

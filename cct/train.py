@@ -71,7 +71,7 @@ def fine_tune(
         data: images and labels.
         recipe: epochs, learning rate and the like.
         pruner: prunes while training; None trains the dense network.
-        teacher: the baseline, in eval mode, for distillation.
+        teacher: the baseline or another network, in eval mode, for distillation.
         log: takes one line per epoch.
         state: where the training is saved after each epoch, and continued from if it holds one; None saves nothing.
 

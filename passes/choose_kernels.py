@@ -20,8 +20,8 @@ def choose_kernels(
         scores: importance that each block of a layer would keep, (rows, columns, U); U is 1 for whole blocks.
         sizes: weights that it would keep, int64, the same shape.
         budget: weights to keep in all layers together.
-        uniform: whether every layer keeps the same share of its weights (ClickTrain), to a block; else one ranking
-            over all layers.
+        uniform: whether every layer keeps the same share of its weights (ClickTrain), to a block or two; else one
+            ranking over all layers.
         floor: share of the mean share that every layer keeps in any case, 0..1; one block at least.
 
     Returns:
@@ -31,21 +31,26 @@ def choose_kernels(
     density = {name: score / sizes[name] for name, score in scores.items()}
     if uniform:
         density, floor = {name: -_depth(d, sizes[name]) for name, d in density.items()}, 0.0
-    own = {name: _take(d, sizes[name], floor * share * int(sizes[name].sum())) for name, d in density.items()}
+    own = {n: _take(d, sizes[n].to(d.device), floor * share * int(sizes[n].sum())) for n, d in density.items()}
     # What the floor protects stands before everything else, whatever its score.
     ranked = torch.cat([torch.where(own[name], torch.inf, d).flatten().cpu() for name, d in density.items()])
     protected = int(ranked.isinf().sum())
     kept = _take(ranked, torch.cat([sizes[name].flatten().cpu() for name in density]), budget, protected)
-    parts = torch.split(kept, [d.numel() for d in density.values()])
-    return {name: part.view_as(d).to(d.device) for (name, d), part in zip(density.items(), parts, strict=True)}
+    parts = torch.split(kept, [score.numel() for score in scores.values()])
+    return {name: part.view_as(s).to(s.device) for (name, s), part in zip(scores.items(), parts, strict=True)}
 
 
 def _depth(density: Tensor, sizes: Tensor) -> Tensor:
-    """How deep in its layer's ranking a block lies: the share of the weights that go before its middle, 0..1."""
-    order = density.flatten().sort(descending=True, stable=True).indices
-    ranked = sizes.flatten()[order].double()
-    middle = (ranked.cumsum(0) - ranked / 2) / ranked.sum()
-    return torch.empty_like(middle).index_copy_(0, order, middle).view_as(density)
+    """How deep in its layer's ranking a block lies: the share of the weights that go before its middle, 0..1.
+
+    What is gone lies 1 deeper, behind what is left of all layers. On the CPU: not every GPU has float64.
+    """
+    flat = density.flatten().cpu()
+    order = flat.sort(descending=True, stable=True).indices
+    ranked = sizes.flatten().cpu()[order]
+    middle = (2 * ranked.cumsum(0) - ranked).double() / (2 * int(ranked.sum()))
+    depth = torch.empty_like(middle).index_copy_(0, order, middle)
+    return torch.where(flat > 0, depth, 1 + depth).view_as(density)
 
 
 def _take(density: Tensor, sizes: Tensor, budget: float, least: int = 1) -> Tensor:

@@ -27,7 +27,7 @@ class Plan:
     Attributes:
         pool: the patterns in use, empty if only whole kernels go.
         blocks: tiling of each convolution, by its name.
-        patterned: names of the convolutions whose kernels get patterns; in the others they stay or go whole.
+        patterned: names of the convolutions whose kernels get patterns; the others' go whole, or by position.
     """
 
     pool: tuple[Pattern, ...]
@@ -51,7 +51,7 @@ class Plan:
     def connectivity(
         self, scores: Mapping[str, Tensor], patterns: Mapping[str, Tensor], budget: int, recipe: Recipe
     ) -> dict[str, Tensor]:
-        """Choose the blocks that stay: bool (rows, columns, 1) per layer, or (rows, columns, kh*kw) if `entries` is 1.
+        """Choose the blocks that stay: bool (rows, columns, 1) per layer, or (rows, columns, kh*kw) `by_position`.
 
         Args:
             scores: importance now, (O, C/group, kh*kw) per layer.
@@ -63,7 +63,7 @@ class Plan:
         for name, blocks in self.blocks.items():
             kept[name] = blocks.gather(scores[name]) * patterns[name]
             sizes[name] = blocks.kernels()[:, :, None] * patterns[name].long()
-            if recipe.entries > 1:  # what shares a pattern stays or goes together
+            if not by_position(recipe, patterns[name].shape[2]):  # what shares a pattern stays or goes together
                 kept[name], sizes[name] = kept[name].sum(2, keepdim=True), sizes[name].sum(2, keepdim=True)
         return choose_kernels(kept, sizes, budget, recipe.connectivity == "uniform", recipe.floor)
 
@@ -76,11 +76,16 @@ class Plan:
         return {name: blocks.spread(patterns[name] * connectivity[name]) for name, blocks in self.blocks.items()}
 
 
+def by_position(recipe: Recipe, positions: int) -> bool:
+    """Whether the positions of a block stay or go one by one: larger kernels than 3x3 are stored whole or not at all."""
+    return recipe.entries == 1 and positions <= 9
+
+
 def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: Recipe) -> Plan:
     """Choose pool and blocks.
 
     3x3 kernels get patterns if the recipe's compression is 2.25 or more, and its `entries` more than 1; all others
-    stay or go whole, or position by position if `entries` is 1.
+    stay or go whole, or position by position if `entries` is 1 and they are small enough.
 
     Args:
         scores: importance of every weight, (O, C/group, kh*kw) per layer.
@@ -100,7 +105,7 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     for seed, (name, score) in enumerate(scores.items(), start=recipe.seed):
         choices = every if score.shape[0] <= _LARGE_LAYER else few
         if name not in patterned:
-            choices = torch.ones(1, score.shape[2] if recipe.entries > 1 else 1)
+            choices = torch.ones(1, 1 if by_position(recipe, score.shape[2]) else score.shape[2])
         blocks[name] = _tile(score, groups[name], recipe, recipe.block_of(name), choices.to(score), keep, seed)
     by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
@@ -119,8 +124,8 @@ def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Patte
 
 
 def _units(scores: Tensor, recipe: Recipe) -> Tensor:
-    """Scores (channels, columns, K) by what stays or goes by itself: each position, if `entries` is 1."""
-    return scores.flatten(1)[:, :, None] if recipe.entries == 1 else scores
+    """Scores (channels, columns, K) by what stays or goes by itself: blocks, or their positions."""
+    return scores.flatten(1)[:, :, None] if by_position(recipe, scores.shape[2]) else scores
 
 
 def _tile(

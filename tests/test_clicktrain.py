@@ -102,7 +102,7 @@ def test_one_shot_is_as_small_as_asked_and_shares_within_blocks(
             assert len(part.transpose(0, 1).flatten(1).unique(dim=0)) <= -(-ins // block[1])
         per_kernel = mask.sum(2).unique().tolist()
         whole = mask.shape[2]
-        if entries == 1:
+        if entries == 1 and whole <= 9:
             continue  # any number
         assert set(per_kernel) <= ({0, 4} if compression >= 2.25 and whole == 9 else {0, whole})
 

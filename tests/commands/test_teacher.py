@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from process import MODEL, run
+from process import MODEL, run, run_command
 
 from cct.checkpoint import save_checkpoint
 from cct.data import load_data
@@ -49,11 +50,38 @@ def test_a_teacher_that_is_never_asked_is_refused(tmp_path: Path, teacher: Path)
     ]
 
 
+@pytest.mark.parametrize("options", [("-o", "teacher.onnx"), ("-o", "out.onnx", "--save-recipe", "teacher.pt")])
+def test_a_teacher_is_never_replaced(tmp_path: Path, teacher: Path, options: tuple[str, ...]) -> None:
+    copied = tmp_path / "teacher.pt"
+    copied.write_bytes(teacher.read_bytes())
+    done = run(*COMPRESS, "--distillation", "0.9", "--teacher", copied, *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "teacher.pt would replace the model or another file of the run" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["teacher.pt"]
+    assert copied.read_bytes() == teacher.read_bytes()
+
+
+def test_a_run_goes_on_with_its_teacher_alone(tmp_path: Path, teacher: Path) -> None:
+    options = (*COMPRESS, "--distillation", "0.9", "-o", tmp_path / "out.onnx")
+    watched = "import sys; from cct import pipeline; pipeline.export = None; from cct.cli import main; main()"
+    stopped = run_command(
+        [sys.executable, "-c", watched, *map(str, options), "--teacher", str(teacher)], cwd=tmp_path, variables={}
+    )
+    assert stopped.returncode == 2  # after the training
+    done = run(*options, "--teacher", MODEL, "--resume")
+    assert done.returncode == 2
+    assert "teacher is" in done.stderr
+    done = run(*options, "--teacher", teacher, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "continuing after epoch 1/1" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda c: c.update(classes=[*c["classes"][1:], c["classes"][0]]), "the model's classes are"),
         (lambda c: c.update(mean=[0.1]), "its mean is (0.1,), the model's"),
+        (lambda c: c.update(mean=[0.5] * 3), "its mean is (0.5, 0.5, 0.5), the model's"),
         (lambda c: [t.zero_() for t in c["state_dict"].values()], "near chance"),
     ],
 )

@@ -33,7 +33,7 @@ def test_uniform_keeps_the_same_share_of_each_layer(seed: int, share: float) -> 
     total = sum(int(size.sum()) for size in sizes.values())
     kept = choose_kernels(scores, sizes, round(share * total), uniform=True, floor=0)
     for name, size in sizes.items():
-        assert abs(int((size * kept[name]).sum()) - share * int(size.sum())) <= 17
+        assert abs(int((size * kept[name]).sum()) - share * int(size.sum())) <= 33
     assert abs(sum(int((size * kept[name]).sum()) for name, size in sizes.items()) - share * total) <= 16
 
 
@@ -45,8 +45,15 @@ def test_what_stays_matters_more_per_weight() -> None:
     assert kept["b"].flatten().tolist() == [True, False]
 
 
-def test_a_smaller_budget_keeps_part_of_the_same() -> None:
-    scores, sizes = _layers(1)
-    many = choose_kernels(scores, sizes, 150, uniform=False, floor=0.5)
-    few = choose_kernels(scores, sizes, 80, uniform=False, floor=0.5)
-    assert all((many[name] | ~few[name]).all() for name in scores)
+@example(28, True)
+@given(st.integers(0, 2**16), st.booleans())
+def test_a_ramp_never_lets_back_in(seed: int, uniform: bool) -> None:
+    scores, sizes = _layers(seed)
+    generator = torch.Generator().manual_seed(seed)
+    total = sum(int(size.sum()) for size in sizes.values())
+    before = {name: torch.ones_like(score, dtype=torch.bool) for name, score in scores.items()}
+    for share in (0.9, 0.7, 0.5, 0.4, 0.3):  # what is left trains on
+        scores = {n: s * before[n] * (0.8 + 0.4 * torch.rand(s.shape, generator=generator)) for n, s in scores.items()}
+        kept = choose_kernels(scores, sizes, round(share * total), uniform, floor=0.1)
+        assert all((before[name] | ~kept[name]).all() for name in scores)
+        before = kept
