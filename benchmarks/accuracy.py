@@ -44,14 +44,12 @@ def main() -> None:
 @click.option("--seed", "seeds", type=int, multiple=True, help="Only these.")
 @click.option("--threads", default=1, show_default=True, help="Of this process; two processes of one are faster.")
 def train(checkpoint: Path, data: str, rows: tuple[str, ...], seeds: tuple[int, ...], threads: int) -> None:
-    """Run ROWS (all, if none is named) that are not in the results."""
+    """Run ROWS (all, if none is named) that are not in the results and whose start and teacher are trained."""
     torch.set_num_threads(threads)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     starts, images = Starts(checkpoint, FOLDER), dict[int, Data]()
     everything = load_data(data)
-    for row, seed in missing([BY_NAME[name] for name in rows] or ROWS, RESULTS, FOLDER):
-        if seeds and seed not in seeds:
-            continue
+    for row, seed in missing([BY_NAME[name] for name in rows] or ROWS, seeds, RESULTS, FOLDER):
         if row.images not in images:
             images[row.images] = subset(everything, row.images)
         line = run(row, seed, starts, images[row.images], FOLDER)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from accuracy_rows import CURVE
-from accuracy_runs import file_of
+from accuracy_runs import file_of, of
 
 from cct.bench import compare, machine
 
@@ -22,8 +22,8 @@ def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dic
         folder: where that left its files.
         rounds: turns of each file.
     """
-    trained = [line["row"] for line in results if line["seed"] == 0]
-    found = {row.name: file_of(folder, row.name, 0, "onnx") for row in CURVE if row.name in trained}
+    trained = [row for row in CURVE if any(of(row, 0, line) for line in results)]
+    found = {row.name: file_of(folder, row.name, 0, "onnx") for row in trained}
     there = {name: file for name, file in found.items() if file.exists()}
     times: dict[str, dict[str, float]] = {name: {} for name in there}
     for threads in THREADS:

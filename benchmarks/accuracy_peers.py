@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from accuracy_admm import Admm
-from engines.environments import python_of
+from engines.environments import NoEnvironment, python_of
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
@@ -109,7 +110,11 @@ class Channels(Pruner):
     """
 
     def __init__(self, module: nn.Module, recipe: Recipe, steps: int) -> None:
-        site = python_of("torch-pruning", ENVIRONMENTS).parent.parent.glob("lib/python*/site-packages")
+        try:
+            python = python_of("torch-pruning", ENVIRONMENTS)
+        except NoEnvironment as error:
+            raise click.ClickException(f"Torch-Pruning can't be had here: {error}") from error
+        site = python.parent.parent.glob("lib/python*/site-packages")
         sys.path.append(str(next(iter(site))))
         import torch_pruning
 

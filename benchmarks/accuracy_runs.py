@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import torch
 from accuracy_peers import PEERS
 from accuracy_rows import BY_NAME, Row
@@ -22,6 +21,7 @@ from cct.bench import machine
 from cct.checkpoint import load_model
 from cct.clicktrain import ClickTrain
 from cct.data import Data
+from cct.errors import RecipeError
 from cct.exporter import export
 from cct.models import MODELS
 from cct.recipe import Recipe
@@ -33,8 +33,12 @@ Result = dict[str, Any]
 
 def of(row: Row, seed: int, line: Result) -> bool:
     """Whether a result is this run's: all that is known before it is the same."""
-    own = about(row)
-    return own.items() <= line.items() and line["seed"] == seed and Recipe.from_toml(line["recipe"]) == row.recipe(seed)
+    if not about(row).items() <= line.items() or line["seed"] != seed:
+        return False
+    try:
+        return Recipe.from_toml(line["recipe"]) == row.recipe(seed)
+    except RecipeError:  # of a knob that is no more
+        return False
 
 
 def about(row: Row) -> Result:
@@ -52,13 +56,23 @@ def file_of(folder: Path, name: str, seed: int, suffix: str) -> Path:
     return folder / f"{name.replace(' ', '-')}-{seed}.{suffix}"
 
 
-def missing(rows: Sequence[Row], results: Path, folder: Path) -> Iterator[tuple[Row, int]]:
-    """Runs that are not in the results, and that no other process is at."""
+def missing(rows: Sequence[Row], seeds: Sequence[int], results: Path, folder: Path) -> Iterator[tuple[Row, int]]:
+    """Runs that are not in the results, that no other process is at, and whose start and teacher are trained.
+
+    What becomes possible by the runs before it follows them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        for seed in row.seeds:
+    wanted = [(row, seed) for row in rows for seed in row.seeds if not seeds or seed in seeds]
+    possible = True
+    while possible:
+        possible = False
+        for row, seed in wanted:
+            needed = [name for name in (row.start, row.teacher) if name not in ("", "random")]
+            if not all(file_of(folder, name, 0, "pth").exists() for name in needed):
+                continue
             with _claim(file_of(folder, row.name, seed, "lock")) as ours:
                 if ours and not any(of(row, seed, line) for line in read(results)):
+                    possible = True
                     yield row, seed
 
 
@@ -102,11 +116,8 @@ class Starts:
         return (self._trained(row.teacher) if row.teacher else self.of(row)).eval()
 
     def _trained(self, name: str) -> nn.Module:
-        weights = file_of(self.folder, name, 0, "pth")
-        if not weights.exists():
-            raise click.ClickException(f"{weights} is missing: train {name!r}, if need be with its result removed")
         module = MODELS[BY_NAME[name].network]()
-        module.load_state_dict(torch.load(weights, weights_only=True))
+        module.load_state_dict(torch.load(file_of(self.folder, name, 0, "pth"), weights_only=True))
         return module
 
 
@@ -128,7 +139,7 @@ def run(row: Row, seed: int, starts: Starts, data: Data, folder: Path) -> Result
     seconds = time.perf_counter() - begin
     onnx = file_of(folder, row.name, seed, "onnx")
     torch.save(network.state_dict(), file_of(folder, row.name, seed, "pth"))
-    export(network, data.example(), onnx, pack=row.method == "cct" and recipe.compression > 1)
+    export(network, data.example(), onnx, pack=row.method != "channels" and recipe.compression > 1)
     return about(row) | {
         "recipe": recipe.to_toml(),
         "seed": seed,

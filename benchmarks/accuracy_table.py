@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -20,7 +21,7 @@ Written by `python benchmarks/accuracy.py report`; do not edit. What the rows ar
 Accuracy is that of the last epoch on the 10,000 held-out images of CIFAR-10 (coarse JPEGs: compare within a table
 only); of several seeds the mean. A drop is against the best dense row of the table. Compression is weights / kept
 weights of the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are those of all trainings that a
-row needs; other work ran on the machine, so minutes of different rows can't be compared. KB are of the ONNX file,
+row needs, its teacher's too; other work ran on the machine, so minutes of different rows can't be compared. KB are of the ONNX file,
 "faster" is the dense file's time over this one's in ONNX Runtime, one image, all files in turns in one run.
 """
 
@@ -61,12 +62,14 @@ def figures(results: Results, times: Mapping[str, Any]) -> str:
 
 
 def needed(row: Row, results: Results) -> tuple[int, float]:
-    """Epochs and minutes of a row and of what it begins with."""
-    epochs, seconds = row.recipe(0).epochs, mean(line["seconds"] for line in lines_of(row, results))
-    if row.start not in BY_NAME:
-        return epochs, seconds / 60
-    before, minutes = needed(BY_NAME[row.start], results)
-    return before + epochs, minutes + seconds / 60
+    """Epochs and minutes of a row, of what it begins with and of its teacher; not a number if one is not there."""
+    lines = lines_of(row, results)
+    epochs, minutes = row.recipe(0).epochs, mean(line["seconds"] for line in lines) / 60 if lines else math.nan
+    for other in (row.start, row.teacher):
+        if other in BY_NAME:
+            more, longer = needed(BY_NAME[other], results)
+            epochs, minutes = epochs + more, minutes + longer
+    return epochs, minutes
 
 
 def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any]) -> str:
@@ -87,7 +90,7 @@ def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any]) -> st
             "" if best is None or row.recipe(0).compression == 1 else f"{best - own:.2f}",
             f"{of_row[0]['compression']:.2f}",
             str(epochs),
-            f"{minutes:.1f}",
+            "" if math.isnan(minutes) else f"{minutes:.1f}",
             f"{of_row[0]['bytes'] / 1e3:.0f}",
             *("" if ratio is None else f"{ratio:.2f}x" for ratio in fast),
         ]

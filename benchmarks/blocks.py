@@ -67,7 +67,9 @@ def main(
     """Run BLOCKS (all, if none is named) and print the table."""
     torch.set_num_threads(threads)
     # a gentler start than the default, which is for trained networks: VGG has no shortcuts
-    recipe = Recipe(epochs=epochs, compression=compression, learning_rate=0.02, warmup=0.2, weight_decay=5e-4)
+    recipe = Recipe(
+        epochs=epochs, compression=compression, learning_rate=0.02, warmup=0.2, weight_decay=5e-4, connectivity="global"
+    )
     done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     images = None
     for block in blocks or BLOCKS:

@@ -49,7 +49,7 @@ PRUNED = {
     "before": replace(DENSE, compression=8.0, cut_at=1.0),
     "before, lasso": replace(DENSE, compression=8.0, cut_at=1.0, easing="lasso", lasso=1e-4),
     "after": replace(DENSE, compression=8.0, cut_at=0.0),
-    "after, uniform": replace(DENSE, compression=8.0, cut_at=0.0, connectivity="uniform"),
+    "after, one ranking": replace(DENSE, compression=8.0, cut_at=0.0, connectivity="global"),
     "after, all dense": replace(DENSE, compression=8.0, cut_at=0.0, sparse_training="off"),
 }
 RUNS = {

@@ -33,6 +33,9 @@ PEERS: dict[str, Environment] = {
 }
 
 
+PRUNERS: dict[str, Environment] = {"torch-pruning": Environment(("--no-deps", "torch-pruning"))}
+
+
 class NoEnvironment(Exception):
     """A peer's environment can't be made here."""
 
@@ -43,7 +46,7 @@ def python_of(name: str, folder: Path) -> Path:
     Raises:
         NoEnvironment: in one line, why not.
     """
-    peer = PEERS[name]
+    peer = (PEERS | PRUNERS)[name]
     place, python = folder / name, folder / name / "bin" / "python"
     if (place / "complete").exists() and python.exists():
         return python

@@ -1,11 +1,12 @@
 import json
+import math
 import subprocess
 import sys
 
 import accuracy_runs
 from accuracy_rows import BY_NAME, ROWS, Row
-from accuracy_runs import about, file_of, missing
-from accuracy_table import accuracy, speedup, table
+from accuracy_runs import about, file_of, missing, of
+from accuracy_table import accuracy, needed, speedup, table
 
 
 def result(row, seed, accuracy):
@@ -38,11 +39,24 @@ def test_what_is_done_or_under_way_is_not_missing(tmp_path):
         [sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout.readline()
-        assert [seed for _, seed in missing([row], results, tmp_path)] == [2]
+        assert next(missing([row], (), results, tmp_path))[1] == 2
         other.communicate(b"\n")
-    assert [seed for _, seed in missing([row], results, tmp_path)] == [1, 2]
+    assert next(missing([row], (), results, tmp_path))[1] == 1
+    assert next(missing([row], (2,), results, tmp_path))[1] == 2
     changed = Row("a", {"compression": 3.0}, seeds=(0,))
-    assert [seed for _, seed in missing([changed], results, tmp_path)] == [0]
+    assert next(missing([changed], (), results, tmp_path))[1] == 0
+
+
+def test_a_row_waits_for_its_start_and_its_teacher(tmp_path):
+    first, second = Row("first"), Row("second", start="first", teacher="first")
+    results = tmp_path / "results.jsonl"
+    order = []
+    for row, seed in missing([second, first], (), results, tmp_path):
+        order.append(row.name)
+        file_of(tmp_path, row.name, seed, "pth").touch()
+        with results.open("a") as file:
+            file.write(json.dumps(result(row, seed, 90.0)) + "\n")
+    assert order == ["first", "second"]
 
 
 def test_drops_are_against_the_better_dense_row(monkeypatch):
@@ -50,7 +64,7 @@ def test_drops_are_against_the_better_dense_row(monkeypatch):
         Row("dense", {"compression": 1.0}, seeds=(0, 1)),
         Row("b", {"compression": 1.0, "distillation": 0.9}),
     )
-    pruned = Row("4x", {"compression": 4.0}, start="dense")
+    pruned = Row("4x", {"compression": 4.0}, start="dense", teacher="dense")
     monkeypatch.setattr("accuracy_table.BY_NAME", {"dense": dense})
     results = [result(dense, 0, 90.0), result(dense, 1, 91.0), result(distilled, 0, 90.6), result(pruned, 0, 89.0)]
     results.append(result(pruned, 0, 89.5))  # run again
@@ -59,6 +73,10 @@ def test_drops_are_against_the_better_dense_row(monkeypatch):
     lines = table([dense, distilled, pruned], results, times).splitlines()
     assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
     assert lines[2].startswith("| dense | 90.50 | 90.00, 91.00 |  |")
-    assert lines[-1] == "| 4x | 89.50 | 0 | 1.10 | 4.00 | 24 | 2.0 | 1 | 3.00x | 2.00x |"
+    assert lines[-1] == "| 4x | 89.50 | 0 | 1.10 | 4.00 | 36 | 3.0 | 1 | 3.00x | 2.00x |"
     assert accuracy(dense, results) == 90.5
     assert speedup("absent", times) is None
+    assert math.isnan(needed(Row("not run", start="dense"), results)[1])
+    old = result(dense, 0, 90.0)
+    old["recipe"] += "\nknob_of_old = 1"
+    assert not of(dense, 0, old)
