@@ -21,8 +21,8 @@ Written by `python benchmarks/accuracy.py report`; do not edit. What the rows ar
 Accuracy is that of the last epoch on the 10,000 held-out images of CIFAR-10 (coarse JPEGs: compare within a table
 only); of several seeds the mean. A drop is against the best dense row of the table. Compression is weights / kept
 weights of the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are those of all trainings that a
-row needs, its teacher's too; other work ran on the machine, so minutes of different rows can't be compared. KB are of the ONNX file,
-"faster" is the dense file's time over this one's in ONNX Runtime, one image, all files in turns in one run.
+row needs, its teacher's too; other work ran on the machine, so minutes of different rows can't be compared. KB are of
+the ONNX file, "faster" is the dense file's time over this one's in ONNX Runtime, one image, all files in turns.
 """
 
 Results = Sequence[Mapping[str, Any]]
