@@ -31,7 +31,9 @@ def session(
     Args:
         model: a path, or the file's bytes.
         provider: "cpu" or "cuda".
-        provider_options: as ONNX Runtime documents them for the provider; {"use_tf32": 0} keeps float32 exact on CUDA.
+        provider_options: as ONNX Runtime documents them for the provider; {"use_tf32": 0} keeps float32 exact on CUDA
+            where the provider answers the library for it (all since 1.18 that were looked at). The environment variable
+            NVIDIA_TF32_OVERRIDE=0 always does.
         threads: within one operator; None leaves it to the options, whose default is all cores.
         library: False runs the function bodies instead of the library's routines.
         options: further session options, instead of ours that log nothing. The library is registered in them, so

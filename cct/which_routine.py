@@ -21,8 +21,9 @@ def which_routine(
         group: groups of the convolution.
 
     Returns:
-        The ISA row on the CPU; on CUDA "tensor cores", with "tf32" where they round float32, or "plain", or both names
-        where the library decides when it has the weights: a group of few channels would fill tensor cores with zeros.
+        The ISA row on the CPU; on CUDA "tensor cores", with "tf32" where they round float32, or "plain". The library
+        decides when it has the weights, and takes plain for those that are too few to fill a tile. Both names are
+        said only where that is likely: a group of few channels would fill tensor cores with zeros.
     """
     if provider == "cpu":
         return isa

@@ -18,7 +18,8 @@ from gpu.loops import SlabCost
 
 LAYOUTS = ("NCHW", "pass", "channel-last")
 
-# The rule of cct/native/cuda/cuda_plan.cpp.
+# The rule of cct/native/cuda/cuda_plan.cpp, but for its first question: whether plain would be faster. It is not for
+# blocks of 64x8 on these GPUs.
 MOST_HALO_WASTE = 1.5
 BLOCKS_AT_A_TIME, MOST_PARTS, FEWEST_SLABS = 2, 8, 8
 

@@ -43,7 +43,8 @@ class Gpu:
 
 # NVIDIA's data sheets and architecture papers: A100-SXM4-40GB, H100-SXM5. 5120 bytes a cycle come out of the cache of
 # A100; of H100's no number is published and the same is taken. Hopper's peak needs wgmma, which our kernels don't use:
-# mma.sync reached 62% of it where it was measured (arXiv 2402.13499; not measured by us).
+# mma.sync reached 62% of it where it was measured, in float16 (arXiv 2402.13499; not measured by us). For tf32
+# the same share is assumed.
 GPUS = {
     "A100": Gpu("A100", "sm_80", 108, 1.41e9, 312e12, 1555e9, 40e6, 5120 * 1.41e9),
     "H100": Gpu("H100", "sm_90", 132, 1.83e9, 989e12, 3350e9, 50e6, 5120 * 1.83e9, mma=0.62),

@@ -47,9 +47,10 @@ class CudaKernel : public Kernel {
     return nullptr;
   }
 
-  // The provider's option use_tf32, which only a run can ask for. A provider that does not tell (none that we
-  // know of since 1.18) is taken to have its default, 1. It would answer every question with NULL, which is
-  // also what 0 is; but a handle of cuBLAS is never NULL where questions are answered.
+  // The provider's option use_tf32, which only a run can ask for. A provider that does not answer, or with an
+  // error (none since 1.18 that was looked at), is taken to have its default, 1: there only
+  // NVIDIA_TF32_OVERRIDE=0 keeps float32 exact. It would answer every question with NULL, which is also what
+  // 0 is; but a handle of cuBLAS is never NULL where questions are answered.
   bool tf32(const OrtKernelContext* context) const {
     return !resource(context, ORT_CUBLAS_HANDLE) || resource(context, ORT_USE_TF32);
   }

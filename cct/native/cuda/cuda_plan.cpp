@@ -7,11 +7,15 @@
 namespace cct::cuda {
 namespace {
 
-// Products that tensor cores do in the time that `plain` takes for one: the peaks are 16 apart with float16
-// and 8 with tf32, and plain reaches about half as much of its own. Slabs that compute more than this for
-// each kept weight are slower than plain, as those of depthwise convolutions are: a channel alone in a tile
-// of 64.
-constexpr double kTensorGain = 32, kTf32Gain = 16;
+// Products that tensor cores do in the time that `plain` takes for one, which reaches about half of its own
+// peak. Slabs that compute more than this for each kept weight are slower than plain, as those of depthwise
+// convolutions are: a channel alone in a tile of 64. By published peaks, not measured: those of tensor cores
+// are 16 (float16) and 8 (tf32) times the other in GPUs of data centers, 8.0, 9.0 and 10.0, but only 2 to 4
+// and 1 to 2 times in all others. There a quarter is what the best of them have.
+double tensor_gain(bool half, const Device& device) {
+  const bool data_center = device.minor == 0 && device.major >= 8 && device.major <= 10;
+  return (half ? 32 : 16) * (data_center ? 1 : 0.25);
+}
 
 // halo loads pixels once for all taps and needs no pass before it. That is worth this share of pixels beyond
 // the image, in tiles at its edges.
@@ -46,8 +50,10 @@ bool is_pointwise(const Window& window) {
   return true;
 }
 
-// The widest copies that rows or planes of this many pixels allow; 0: none.
-int copies_of(int64_t pixels) { return pixels % 8 == 0 ? 8 : pixels % 4 == 0 ? 4 : 0; }
+// Pixels of the widest copies, at most 16 bytes, that rows or planes of this many allow; 0: none.
+int copies_of(const Convolution& conv, int64_t pixels) {
+  return conv.half && pixels % 8 == 0 ? 8 : pixels % 4 == 0 ? 4 : 0;
+}
 
 bool runs(const Tile& tile, const Convolution& conv, int tile_channels) {
   return tile.type == (conv.half ? Type::kFloat16 : Type::kTf32) && tile.out_channels == tile_channels;
@@ -72,7 +78,7 @@ bool use_slabs(const Packed& packed, const SlabSteps& steps, const Device& devic
   }
   // By what is stored, which is never less than what is computed: no file can ask for more memory than this.
   const double kept = double(packed.kernels) * packed.bo * packed.bi * packed.entries;
-  return kept && steps.stored() <= (packed.half ? kTensorGain : kTf32Gain) * kept;
+  return kept && steps.stored() <= tensor_gain(packed.half, device) * kept;
 }
 
 CudaPlan::CudaPlan(const Convolution& conv, const int64_t x_dims[4])
@@ -94,8 +100,7 @@ CudaPlan::CudaPlan(const Convolution& conv, const SlabShape& slabs, const Device
 void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, const Device& device) {
   const int64_t pixels = images * out_plane();
   const bool reads_x = conv.in_channels * in_plane() <= kMostPixels;
-  const int widest = conv.half ? 8 : 4;  // pixels of a copy
-  const int copies = is_halo(conv.window) && reads_x ? std::min(copies_of(size.in[1]), widest) : 0;
+  const int copies = is_halo(conv.window) && reads_x ? copies_of(conv, size.in[1]) : 0;
   int64_t computed = static_cast<int64_t>(pixels * kMostHaloWaste) + 1;  // pixels, in the best tiles yet
   for (const Tile& candidate : kTiles) {
     if (!copies || !candidate.halo() || !runs(candidate, conv, slabs.tile_channels) ||
@@ -112,8 +117,8 @@ void CudaPlan::choose_tile(const Convolution& conv, const SlabShape& slabs, cons
   }
   if (tile) {
     blocks = product("tiles of Y", images, row_tiles, column_tiles, slabs.out_tiles);
-  } else if (is_pointwise(conv.window) && reads_x && copies_of(in_plane())) {
-    choose_flat_tile(conv, Way::kPointwise, std::min(copies_of(in_plane()), widest), slabs, device);
+  } else if (is_pointwise(conv.window) && reads_x && copies_of(conv, in_plane())) {
+    choose_flat_tile(conv, Way::kPointwise, copies_of(conv, in_plane()), slabs, device);
   } else {
     choose_flat_tile(conv, Way::kGather, 0, slabs, device);
     check_count("pixels of X in chunks", product("X", images, slabs.chunks, in_plane()));

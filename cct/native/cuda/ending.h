@@ -86,8 +86,8 @@ CCT_DEVICE uint32_t word_of(const float* numbers, int i) {
 template <class T, int kCount>
 CCT_DEVICE void end_some(uint32_t from, const Ending& ending, float bias, int64_t at) {
   constexpr int kWords = kCount * sizeof(T) / 4;
-  using Type = std::conditional_t<kWords == 4, uint4, uint2>;
-  static_assert(sizeof(Type) == kCount * sizeof(T));
+  using Access = std::conditional_t<kWords == 4, uint4, uint2>;
+  static_assert(sizeof(Access) == kCount * sizeof(T));
   float sums[kCount];
   CCT_UNROLL for (int i = 0; i < kCount; i += 4) {
     const float4 four = load_shared<float4>(from + i * 4);
@@ -96,7 +96,7 @@ CCT_DEVICE void end_some(uint32_t from, const Ending& ending, float bias, int64_
   alignas(16) uint32_t words[kWords] = {};
   if (ending.residual) {
     const T* residual = static_cast<const T*>(ending.residual) + at;
-    *reinterpret_cast<Type*>(words) = load_global(reinterpret_cast<const Type*>(residual));
+    *reinterpret_cast<Access*>(words) = load_global(reinterpret_cast<const Access*>(residual));
   }
   CCT_UNROLL for (int i = 0; i < kCount; ++i) {
     sums[i] += bias;
@@ -104,7 +104,7 @@ CCT_DEVICE void end_some(uint32_t from, const Ending& ending, float bias, int64_
     sums[i] = activate(sums[i], ending.clip_min, ending.clip_max);
   }
   CCT_UNROLL for (int i = 0; i < kWords; ++i) words[i] = word_of<T>(sums, i);
-  store_global(reinterpret_cast<Type*>(static_cast<T*>(ending.y) + at), *reinterpret_cast<Type*>(words));
+  store_global(reinterpret_cast<Access*>(static_cast<T*>(ending.y) + at), *reinterpret_cast<Access*>(words));
 }
 
 // A round, so many pixels together: planes of Y are multiples of it. Threads of a warp take consecutive ones,

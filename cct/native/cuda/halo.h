@@ -73,7 +73,7 @@ struct HaloCopies {
       const int group = thread_index() * kBytes / kGroupBytes + i * kAtATime;
       const int row = of.first_row - 1 + group / kColumns;
       const int column = of.first_column + (group % kColumns - 1) * kGroup + thread_index() * kBytes % 16 / 2;
-      from[i] = row * arguments.width + column;
+      from[i] = static_cast<uint32_t>(row) * arguments.width + column;  // may wrap where the row is outside
       inside[i] = of.in_image(row, column) && group < kOf.halo_rows() * kColumns;
     }
   }

@@ -43,7 +43,7 @@ struct HaloRows {
     image = kept(static_cast<const float*>(arguments.x) + of.image * arguments.channels * pixels);
     const int piece = thread_index() % kPieces;
     const int row = of.first_row - 1 + piece / kFours, column = of.first_column + (piece % kFours - 1) * 4;
-    from = row * arguments.width + column;
+    from = static_cast<uint32_t>(row) * arguments.width + column;  // may wrap where the row is outside
     inside = of.in_image(row, column) && piece < kOf.halo_rows() * kFours;
   }
 
@@ -62,6 +62,7 @@ template <int kTile>
 CCT_DEVICE void halo_tf32(const HaloArguments& arguments) {
   constexpr Tile tile = kTiles[kTile];
   constexpr int kStage = tile.pixel_bytes() + tile.weight_bytes(), kEnd = tile.stages * kStage;
+  static_assert(kHaloTableRow == tile.table_bytes(1));
   const int thread = thread_index(), lane = thread % 32, warp = thread / 32;
   const HaloTile<kTile> of(arguments);
   const Part part = part_of(arguments.slabs, of.out_tile, tile.out_channels);

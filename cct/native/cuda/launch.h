@@ -3,17 +3,13 @@
 //
 // Y = clip(conv(X, W) + bias [+ Z]); X, Z and Y are NCHW. Four ways:
 //
-//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels; float16, or float32 as tf32,
-//   on
-//             tensor cores
-//   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels; float16, or float32 as tf32, on
-//   tensor
-//             cores
-//   gather    any window of at most 32 taps; float16, or float32 as tf32, on tensor cores; to_chunks runs
-//             before it
+//   halo      3x3, stride 1, dilation 1, pads 1, rows of a multiple of 4 pixels
+//   pointwise 1x1, stride 1, no pads, planes of a multiple of 4 pixels
+//   gather    any window of at most 32 taps; to_chunks runs before it
 //   plain     anything, float32 or float16, on any GPU
 //
-// All but plain may split the sum into parts (grid z), which finish adds; nothing is atomic.
+// All but plain run on tensor cores, float16 or float32 as tf32, and may split the sum into parts (grid z),
+// which finish adds; nothing is atomic.
 //
 // Words of the tensor core kernels:
 //

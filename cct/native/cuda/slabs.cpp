@@ -52,9 +52,9 @@ bool one_by_one(const Packed& packed) { return packed.window.kernel[0] * packed.
 
 SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_channels)
     : tile_channels(tile_channels),
-      chunk(packed.half ? kChunk<Half> : kChunk<float>),
+      chunk_channels(packed.half ? kChunk<Half> : kChunk<float>),
       tiles_per_group(divide_up(packed.out_blocks * packed.bo, tile_channels)),
-      chunks_per_group(divide_up(packed.in_blocks * packed.bi, chunk)),
+      chunks_per_group(divide_up(packed.in_blocks * packed.bi, chunk_channels)),
       steps(packed.group * tiles_per_group) {
   std::vector<uint32_t> taps_of_pattern(positions.number.size() / packed.entries);
   for (size_t i = 0; i < positions.number.size(); ++i) {
@@ -68,8 +68,8 @@ SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_
       for (int64_t i = 0; i < packed.bi; ++i) {
         const int64_t place = input_place(packed, range.group, k, i);
         if (place < 0) continue;
-        if (!taps[place / chunk]) touched.push_back(place / chunk);
-        taps[place / chunk] |= taps_of_pattern[packed.patterns[k]];
+        if (!taps[place / chunk_channels]) touched.push_back(place / chunk_channels);
+        taps[place / chunk_channels] |= taps_of_pattern[packed.patterns[k]];
       }
     }
     std::sort(touched.begin(), touched.end());
@@ -96,7 +96,7 @@ SlabSteps::SlabSteps(const Packed& packed, const Positions& positions, int tile_
 SlabTables::SlabTables(const Packed& packed, const Positions& positions, const SlabSteps& slab_steps) {
   const int64_t width = slab_steps.tile_channels, max_slabs = slab_steps.max_slabs;
   const auto tiles = static_cast<int64_t>(slab_steps.steps.size());
-  const int64_t chunk_size = slab_steps.chunk, weight_bytes = kChunkBytes / chunk_size;
+  const int64_t chunk_size = slab_steps.chunk_channels, weight_bytes = kChunkBytes / chunk_size;
   weights.resize(product("the weights on the GPU", tiles, max_slabs, width, kSlabBytes));
   steps.resize(tiles * max_slabs * kSlabSteps);
   outputs.assign(tiles * width, -1);

@@ -19,11 +19,13 @@ class SlabSteps {
 
   // Products that are computed for an output pixel, and weights that are stored: out tiles of fewer slabs are
   // filled up. As doubles, because no file of reasonable size comes near what they can't hold.
-  double computed() const { return double(slabs_) * tile_channels * kSlabSteps * chunk; }
-  double stored() const { return double(max_slabs) * steps.size() * tile_channels * kSlabSteps * chunk; }
+  double computed() const { return double(slabs_) * tile_channels * kSlabSteps * chunk_channels; }
+  double stored() const {
+    return double(max_slabs) * steps.size() * tile_channels * kSlabSteps * chunk_channels;
+  }
 
-  const int tile_channels;  // BN
-  const int chunk;          // channels
+  const int tile_channels;   // BN
+  const int chunk_channels;  // of a whole chunk
   const int64_t tiles_per_group;
   const int64_t chunks_per_group;
   std::vector<std::vector<Step>> steps;  // of each out tile: whole slabs

@@ -12,6 +12,7 @@ from cases import Case, draw_packed, draw_values
 from native.cuda.device_cases import ONE, SPECS, Spec, device_case
 from native.cuda.emulation import Emulator, conflicts
 from native.cuda.launch import ARGUMENTS, PLAIN, TILES
+from native.cuda.mutants import Mutant
 from native.cuda.slabs import Geometry
 from native.cuda.tf32 import rounded
 
@@ -86,10 +87,29 @@ def identity(kernel: str, act: str) -> Case:
 def test_nan_passes_the_activation(emulator, kernel, act):
     case = identity(kernel, act)
     case.x[0, 0, 1, 2:5] = np.nan, 0, -0.0
+    case.x[0, 0, 3, 2] = last_nan(case.x.dtype)
     made = device_case(case, kernel)
     for launch in made.launches:
         emulator.launch(launch)
     np.testing.assert_array_equal(made.y, np.clip(case.x, *case.clip.values()).astype(made.y.dtype))
+
+
+def last_nan(dtype: np.dtype[Any]) -> Any:
+    """All bits but the sign, into which rounding to tf32 would carry."""
+    integer = f"i{dtype.itemsize}"
+    return np.array(np.iinfo(integer).max, integer).view(dtype)
+
+
+def test_without_the_guard_of_tf32_a_nan_is_lost(tmp_path):
+    """The test above would find that."""
+    Mutant("no-guard", "tf32.h", "const bool nan = ", "const bool nan = false && ", "", "").write(tmp_path / "kernels")
+    unguarded = Emulator("tf32-no-guard", tmp_path / "kernels", "-O0")
+    case = identity("cct_gather_64x64_tf32", "none")
+    case.x[0, 0, 3, 2] = last_nan(case.x.dtype)
+    made = device_case(case, "cct_gather_64x64_tf32")
+    for launch in made.launches:
+        unguarded.launch(launch)
+    assert made.y[0, 0, 3, 2] == 0
 
 
 @every_kernel

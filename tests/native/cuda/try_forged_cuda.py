@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
+from cases import TYPES
 from native.cuda.host import DEVICES, CudaConv, Gpu
 from native.forge import base, forge_arguments, odd_shape
 from native.seam import PatternConv, SeamError
@@ -33,14 +34,13 @@ def said_by(make: Callable[[], object]) -> str:
 def trial(gpu: Gpu, seed: int) -> str:
     """What happened; the CPU's routines accept the same weights."""
     rng = np.random.default_rng(seed)
-    case = base(seed % 60)
-    case = case.cast("float16") if seed % 3 else case
-    arguments, device = forge_arguments(rng, case), DEVICES[("8.0", "7.5", "12.0")[seed % 3]]
+    case = base(seed % 60).cast(str(rng.choice(list(TYPES))))
+    arguments, device = forge_arguments(rng, case), DEVICES[str(rng.choice(["8.0", "7.5", "12.0"]))]
     on_cpu, on_gpu = said_by(lambda: PatternConv(arguments)), said_by(lambda: CudaConv(gpu, arguments, device))
     assert on_gpu == on_cpu or "the GPU" in on_gpu, (on_cpu, on_gpu)
     if on_gpu:
         return "refused"
-    conv = CudaConv(gpu, arguments, device, tf32=seed % 2 == 0)
+    conv = CudaConv(gpu, arguments, device, tf32=bool(rng.integers(2)))
     outcome = "made"
     for _ in range(6):
         shape = odd_shape(rng, case.packed.in_channels)
