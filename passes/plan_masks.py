@@ -77,7 +77,7 @@ class Plan:
 
 
 def by_position(recipe: Recipe, positions: int) -> bool:
-    """Whether the positions of a block stay or go one by one: larger kernels than 3x3 are stored whole or not at all."""
+    """Whether a block's positions stay or go one by one; larger kernels than 3x3 are stored whole or not at all."""
     return recipe.entries == 1 and positions <= 9
 
 
