@@ -37,6 +37,7 @@ def draw(results: Results, times: Mapping[str, Any], folder: Path) -> None:
             if dense is not None:
                 panel.axhline(dense, color="k", linestyle=":", linewidth=1)
                 panel.annotate("dense", (1, dense), xytext=(0, 3), textcoords="offset points")
+            panel.set_xlim(left=0.9)
             panel.set_xlabel(f"times as fast as dense in ONNX Runtime, {threads} thread{'s' if threads > 1 else ''}")
         panels[0].set_ylabel("accuracy, %")
         panels[0].legend(frameon=False, loc="lower left")

@@ -160,6 +160,7 @@ BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
 CURVE: list[Row] = GROUPS["ResNet-20"]  # those that are timed
 LINES: dict[str, list[str]] = {
     "block 4x1, distilled": [f"distilled {c}x 4x1" for c in ("2.25", "4", "8")],
+    "block 4x1, positions, distilled": [f"positions {c}x 4x1" for c in ("4", "8")],
     "block 1x1, distilled": [f"distilled {c}x 1x1" for c in ("2.25", "4", "8")],
     "block 4x1": [f"{c}x 4x1" for c in ("2.25", "4", "8")],
     "block 1x1": [f"{c}x 1x1" for c in ("2.25", "4", "8")],
