@@ -54,7 +54,8 @@ def speedup(name: str, times: Mapping[str, Any], threads: int = 1) -> float | No
 def figures(results: Results, times: Mapping[str, Any]) -> str:
     """All that is measured, as a page."""
     machines = sorted({f"{line['machine']}; PyTorch {line['torch']}, Python {line['python']}" for line in results})
-    trained = "Trained on: " + ". ".join(machines) + ", bfloat16 autocast, a thread each of two runs at a time."
+    threads = " or ".join(map(str, sorted({line["threads"] for line in results})))
+    trained = f"Trained on: {'. '.join(machines)}, bfloat16 autocast, threads a run: {threads}."
     timed = f" Timed on: {times['machine']}, {times['rounds']} turns." if times else ""
     run = {title: [row for row in rows if lines_of(row, results)] for title, rows in GROUPS.items()}
     tables = [f"## {title}\n\n{table(rows, results, times)}\n" for title, rows in run.items() if rows]
