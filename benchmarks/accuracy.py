@@ -25,6 +25,7 @@ from accuracy_table import figures
 from subset import subset
 
 from cct.data import Data, load_data
+from cct.heap import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 LATENCY = Path(__file__).parent / "results" / "accuracy_latency.json"
@@ -46,6 +47,7 @@ def main() -> None:
 def train(checkpoint: Path, data: str, rows: tuple[str, ...], seeds: tuple[int, ...], threads: int) -> None:
     """Run ROWS (all, if none is named) that are not in the results and whose start and teacher are trained."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     starts, images = Starts(checkpoint, FOLDER), dict[int, Data]()
     everything = load_data(data)

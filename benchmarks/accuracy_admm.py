@@ -14,7 +14,8 @@ from cct.passes.plan_masks import plan_masks
 from cct.passes.prunable import prunable
 from cct.recipe import Recipe
 
-RHO = 0.03, 1.0  # of the penalty, at the start and at the end; it grows by the same factor every epoch
+RHO = 0.03, 1.0  # of the penalty, at the start and at the end; it grows by the same factor every time
+UPDATES = 12  # of Z and U in a run: one an epoch would leave short runs two looks
 
 
 class Admm:
@@ -23,20 +24,20 @@ class Admm:
     Args:
         module: changed.
         recipe: gives compression, block, and what else masks follow from.
-        steps: of the training; Z and U follow once an epoch.
+        steps: of the training.
     """
 
     cut = False
 
     def __init__(self, module: nn.Module, recipe: Recipe, steps: int) -> None:
-        self._recipe, self._epoch = recipe, max(1, steps // recipe.epochs)
+        self._recipe, self._stride = recipe, max(1, steps // UPDATES)
         names = [name for name, why in prunable(module).items() if why is None]
         self._weights = {name: module.get_parameter(f"{name}.weight") for name in names}
         self._total = sum(weight.numel() for weight in self._weights.values())
         self._plan = plan_masks(self._scores(self._weights), dict.fromkeys(names, 1), recipe)
         self._U = {name: torch.zeros_like(weight, requires_grad=False) for name, weight in self._weights.items()}
         self._done, self._rho = 0, RHO[0]
-        self._growth = (RHO[1] / RHO[0]) ** (1 / max(1, recipe.epochs - 1))
+        self._growth = (RHO[1] / RHO[0]) ** (1 / UPDATES)
         self._Z = self._pruned()
         self.compression = 1.0
 
@@ -49,7 +50,7 @@ class Admm:
     def step(self) -> None:
         """After each step of the optimizer."""
         self._done += 1
-        if self._done % self._epoch == 0:
+        if self._done % self._stride == 0:
             self._Z = self._pruned()
             for name, weight in self._weights.items():
                 self._U[name] += weight - self._Z[name]

@@ -32,6 +32,7 @@ from torch.nn import functional as F
 from cct.bench import machine
 from cct.clicktrain import ClickTrain
 from cct.data import Data, MemoryImages, load_data
+from cct.heap import keep_freed_memory
 from cct.images.split import make_data
 from cct.models import MODELS
 from cct.recipe import Recipe
@@ -243,6 +244,7 @@ def main(
 ) -> None:
     """Measure, print, and write the parts into the results; parts that are not asked for stay what they were."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     clock = Clock(time.process_time if cpu_time else time.perf_counter)
     found = json.loads(results.read_text()) if results.exists() else {}
     for part in parts or PARTS:

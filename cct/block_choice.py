@@ -14,7 +14,7 @@ from cct.table import aligned
 
 
 @dataclass(frozen=True)
-class LayerBlocks:
+class MeasuredLayer:
     """One layer that is pruned.
 
     Attributes:
@@ -29,7 +29,7 @@ class LayerBlocks:
     milliseconds: dict[str, tuple[float, ...]]
 
     @classmethod
-    def from_values(cls, content: Any) -> LayerBlocks:
+    def from_values(cls, content: Any) -> MeasuredLayer:
         """Take apart what JSON holds; raises ValueError."""
         name, block, milliseconds = parts(content, "name", "block", "milliseconds")
         times = {key: tuple(plain(ms, float) for ms in plain_list(v)) for key, v in plain(milliseconds, dict).items()}
@@ -52,7 +52,7 @@ class BlockChoice:
     block: str
     ratio: float
     threads: tuple[int, ...]
-    layers: tuple[LayerBlocks, ...]
+    layers: tuple[MeasuredLayer, ...]
 
     @classmethod
     def from_values(cls, content: Any) -> BlockChoice:
@@ -60,7 +60,7 @@ class BlockChoice:
         block, ratio, threads, layers = parts(content, "block", "ratio", "threads", "layers")
         parse_block(plain(block, str))
         counts = tuple(plain(count, int) for count in plain_list(threads))
-        choice = cls(block, plain(ratio, float), counts, tuple(map(LayerBlocks.from_values, plain_list(layers))))
+        choice = cls(block, plain(ratio, float), counts, tuple(map(MeasuredLayer.from_values, plain_list(layers))))
         if any(len(times) != len(counts) for layer in choice.layers for times in layer.milliseconds.values()):
             raise ValueError("a layer has another number of times")
         return choice

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cct.block_choice import BlockChoice, LayerBlocks
+from cct.block_choice import BlockChoice, MeasuredLayer
 from cct.errors import UnsupportedModel
 from cct.layer_block import Block, spelled
 from cct.layer_times import packed_times
@@ -57,7 +57,7 @@ def choose_blocks(
         times = _times(module, [row.name for row in reference.layers], trials, recipe)
 
         def choice(blocks: Mapping[str, Block], ratio: float) -> BlockChoice:
-            rows = (LayerBlocks(name, spelled(blocks[name]), _by_text(times[name])) for name in times)
+            rows = (MeasuredLayer(name, spelled(blocks[name]), _by_text(times[name])) for name in times)
             return BlockChoice(spelled(block), ratio, tuple(trials.threads), tuple(rows))
 
         def ratio_of(blocks: Mapping[str, Block]) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from cct.block_choice import BlockChoice, LayerBlocks
+from cct.block_choice import BlockChoice, MeasuredLayer
 from cct.choice_file import read_choice, write_choice
 from cct.clicktrain import ClickTrain
 from cct.errors import StateError
@@ -18,9 +18,9 @@ CHOICE = BlockChoice(
     1.02,
     (1, 2),
     (
-        LayerBlocks("features[1]", "2x1", {"1x1": (0.5, 0.25), "2x1": (0.4, 0.2), "4x1": (0.4, 0.2)}),
-        LayerBlocks("features1", "4x1", {"4x1": (1.0, 0.75), "8x1": (1.0, 0.75)}),
-        LayerBlocks("last", "4x1", {}),
+        MeasuredLayer("features[1]", "2x1", {"1x1": (0.5, 0.25), "2x1": (0.4, 0.2), "4x1": (0.4, 0.2)}),
+        MeasuredLayer("features1", "4x1", {"4x1": (1.0, 0.75), "8x1": (1.0, 0.75)}),
+        MeasuredLayer("last", "4x1", {}),
     ),
 )
 

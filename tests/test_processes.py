@@ -154,6 +154,33 @@ def test_what_the_main_process_tries_out_is_for_both(folder: Path) -> None:
         assert [line for line in by_cct(said) if "nothing would be faster" in line], said
 
 
+def test_blocks_that_the_main_process_measures_are_for_both(folder: Path) -> None:
+    process = compress(folder, "--block", "auto", "-o", "auto.onnx", "--json")
+    answer, said = process.communicate(timeout=300)
+    assert codes(folder) == [0, 0], said
+    chosen = {row["name"]: row["block"] for row in json.loads(answer)["block_auto"]["layers"]}
+    assert set(chosen) == {"a", "b"}
+    assert said.count("block auto") > 0
+    assert by_cct(said) == []
+
+
+def test_two_processes_learn_from_a_teacher_as_one_does(folder: Path) -> None:
+    teacher = unnormalized()
+    with torch.no_grad():
+        teacher.linear.bias.add_(torch.linspace(0, 3, 10))
+    torch.save(teacher.state_dict(), folder / "teacher.pt")
+    options = ("--teacher", "teacher.pt", "--distillation", "0.9")
+    process = compress(folder, *options, "-o", "taught.onnx")
+    alone = run(*RUN, *options, "--data", "d.npz", "--threads", 1, "-o", "alone.onnx", cwd=folder)
+    assert alone.returncode == 0, alone.stderr
+    said = process.communicate(timeout=120)[1]
+    assert codes(folder) == [0, 0], said
+    files = (folder / f"{name}.pt" for name in ("alone", "taught"))
+    one, two = (load_model(ModelSource(file, ARCH)).module.state_dict() for file in files)
+    assert difference(two, one) < 1e-5
+    assert zeros(two) == zeros(one)
+
+
 FAILING = """
 import os
 from trainings import digits

@@ -129,8 +129,10 @@ def compress(
     import torch
 
     from cct import pipeline
+    from cct.heap import keep_freed_memory
     from cct.recipe import Recipe
 
+    keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
     if recipe_name is None:
