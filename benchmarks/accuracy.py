@@ -20,7 +20,7 @@ import torch
 from accuracy_latency import measure
 from accuracy_plot import draw
 from accuracy_rows import BY_NAME, ROWS
-from accuracy_runs import Starts, missing, read, run
+from accuracy_runs import Starts, file_of, missing, of, read, run
 from accuracy_table import figures
 from subset import subset
 
@@ -51,19 +51,26 @@ def train(checkpoint: Path, data: str, rows: tuple[str, ...], seeds: tuple[int, 
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     starts, images = Starts(checkpoint, FOLDER), dict[int, Data]()
     everything = load_data(data)
-    for row, seed in missing([BY_NAME[name] for name in rows] or ROWS, seeds, RESULTS, FOLDER):
+    wanted = [BY_NAME[name] for name in rows] or ROWS
+    for row, seed in missing(wanted, seeds, RESULTS, FOLDER):
         if row.images not in images:
             images[row.images] = subset(everything, row.images)
         line = run(row, seed, starts, images[row.images], FOLDER)
         with RESULTS.open("a") as file:
             file.write(json.dumps(line) + "\n")
         click.echo(f"{row.name}, seed {seed}: {line['accuracy']}")
+    for row in wanted:
+        left = [s for s in row.seeds if s in (seeds or row.seeds) and not any(of(row, s, r) for r in read(RESULTS))]
+        if left:
+            click.echo(f"{row.name}: not run. Its start or teacher is not trained, or another process is at it")
 
 
 @main.command()
 @click.option("--rounds", default=60, show_default=True, help="Turns of each file.")
 def latency(rounds: int) -> None:
-    """Time the files of seed 0 in turns, one image, one thread and two."""
+    """Time a file of each row in turns, one image, one thread and two."""
+    if not file_of(FOLDER, "dense", 0, "onnx").exists():
+        raise click.ClickException(f"{FOLDER} has no trained network to compare with: train the row dense first")
     LATENCY.write_text(json.dumps(measure(read(RESULTS), FOLDER, rounds), indent=1) + "\n")
 
 

@@ -14,7 +14,9 @@ from cct.passes.plan_masks import plan_masks
 from cct.passes.prunable import prunable
 from cct.recipe import Recipe
 
-RHO = 0.03, 1.0  # of the penalty, at the start and at the end; it grows by the same factor every time
+# Of the penalty, at the start and at the end; it grows by the same factor every time. So far that W reaches Z in runs
+# of 2 epochs, though the learning rate falls to 0 meanwhile.
+RHO = 0.1, 10.0
 UPDATES = 12  # of Z and U in a run: one an epoch would leave short runs two looks
 
 

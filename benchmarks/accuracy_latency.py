@@ -15,16 +15,16 @@ THREADS = (1, 2)
 
 
 def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dict[str, Any]:
-    """Median ms of one image by row and number of threads; the files take turns.
+    """Median ms of one image by row and number of threads; the files, one a row, take turns.
 
     Args:
         results: of the training.
         folder: where that left its files.
         rounds: turns of each file.
     """
-    trained = [row for row in CURVE if any(of(row, 0, line) for line in results)]
-    found = {row.name: file_of(folder, row.name, 0, "onnx") for row in trained}
-    there = {name: file for name, file in found.items() if file.exists()}
+    runs = [(row.name, line["seed"]) for row in CURVE for line in results if of(row, line["seed"], line)]
+    found = [(name, file_of(folder, name, seed, "onnx")) for name, seed in sorted(runs, reverse=True)]
+    there = {name: file for name, file in found if file.exists()}  # the lowest seed's comes last and stays
     times: dict[str, dict[str, float]] = {name: {} for name in there}
     for threads in THREADS:
         for name, timing in compare(there, threads=threads, rounds=rounds).items():

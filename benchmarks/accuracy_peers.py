@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +106,13 @@ class Channels(Pruner):
 
     Args:
         module: changed.
-        recipe: its compression is MACs / MACs that are left; channels are rounded to 4, for the sake of latency.
+        recipe: its compression is MACs / MACs that are left.
         steps: not looked at.
+        round_to: numbers of channels are multiples of it, for the sake of latency.
     """
 
-    def __init__(self, module: nn.Module, recipe: Recipe, steps: int) -> None:
+    def __init__(self, module: nn.Module, recipe: Recipe, steps: int, round_to: int) -> None:
+        self._round_to = round_to
         try:
             python = python_of("torch-pruning", ENVIRONMENTS)
         except NoEnvironment as error:
@@ -127,8 +130,7 @@ class Channels(Pruner):
             low, high = (ratio, high) if dense / left < recipe.compression else (low, ratio)
         self.compression = dense / self._macs(torch_pruning, module, example, high)
 
-    @staticmethod
-    def _macs(torch_pruning: Any, module: nn.Module, example: Tensor, ratio: float) -> float:
+    def _macs(self, torch_pruning: Any, module: nn.Module, example: Tensor, ratio: float) -> float:
         """Prune; the MACs that are left."""
         module.eval()
         pruner = torch_pruning.pruner.BasePruner(
@@ -139,7 +141,7 @@ class Channels(Pruner):
             pruning_ratio=ratio,
             max_pruning_ratio=0.9,
             iterative_steps=CHANNEL_ROUNDS,
-            round_to=4,
+            round_to=self._round_to,
             ignored_layers=[
                 part
                 for name, part in module.named_modules()
@@ -153,7 +155,8 @@ class Channels(Pruner):
 
 PEERS: dict[str, Callable[[nn.Module, Recipe, int], Any]] = {
     "unstructured": Unstructured,
-    "channels": Channels,
+    "channels": partial(Channels, round_to=4),
+    "channels by 8": partial(Channels, round_to=8),
     "admm": Admm,
     "masked": Masked,
 }

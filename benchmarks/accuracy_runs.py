@@ -59,19 +59,26 @@ def file_of(folder: Path, name: str, seed: int, suffix: str) -> Path:
 def missing(rows: Sequence[Row], seeds: Sequence[int], results: Path, folder: Path) -> Iterator[tuple[Row, int]]:
     """Runs that are not in the results, that no other process is at, and whose start and teacher are trained.
 
-    What becomes possible by the runs before it follows them.
+    A row that others of `rows` wait for is run again if its weights are not in the folder. What becomes possible by the
+    runs before it follows them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(row, seed) for row in rows for seed in row.seeds if not seeds or seed in seeds]
+    awaited = {name for row, _ in wanted for name in (row.start, row.teacher)}
+
+    def trained(row: Row, seed: int, weights: bool) -> bool:
+        done = any(of(row, seed, line) for line in read(results))
+        return done and (not weights or file_of(folder, row.name, seed, "pth").exists())
+
     possible = True
     while possible:
         possible = False
         for row, seed in wanted:
-            needed = [name for name in (row.start, row.teacher) if name not in ("", "random")]
-            if not all(file_of(folder, name, 0, "pth").exists() for name in needed):
+            needed = [BY_NAME[name] for name in (row.start, row.teacher) if name not in ("", "random")]
+            if not all(trained(other, 0, weights=True) for other in needed):
                 continue
             with _claim(file_of(folder, row.name, seed, "lock")) as ours:
-                if ours and not any(of(row, seed, line) for line in read(results)):
+                if ours and not trained(row, seed, weights=seed == 0 and row.name in awaited):
                     possible = True
                     yield row, seed
 
@@ -134,12 +141,12 @@ def run(row: Row, seed: int, starts: Starts, data: Data, folder: Path) -> Result
     recipe, network = row.recipe(seed), starts.of(row)
     teacher = starts.teacher(row)
     begin, steps = time.perf_counter(), total_steps(data, recipe)
-    pruner = PEERS.get(row.method, ClickTrain)(network, recipe, steps)
+    pruner = (ClickTrain if row.method == "cct" else PEERS[row.method])(network, recipe, steps)
     history = fine_tune(network, data, recipe, pruner, teacher)
     seconds = time.perf_counter() - begin
     onnx = file_of(folder, row.name, seed, "onnx")
     torch.save(network.state_dict(), file_of(folder, row.name, seed, "pth"))
-    export(network, data.example(), onnx, pack=row.method != "channels" and recipe.compression > 1)
+    export(network, data.example(), onnx, pack=not row.method.startswith("channels") and recipe.compression > 1)
     return about(row) | {
         "recipe": recipe.to_toml(),
         "seed": seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -116,6 +116,8 @@ class ClickTrain:
         if self._choose_step == 0:
             self._choose()
             self._switch()
+        else:
+            self._foresee()
 
     @property
     def cut(self) -> bool:
@@ -225,6 +227,8 @@ class ClickTrain:
             plan, patterns, self._kept = read_plan(state["plan"], self._weights, self._groups, self.recipe)
             self._decide(plan, patterns)
             self._masks = self._masks_of(plan, self._kept)
+        else:
+            self.plan, self._masks = None, []
         for name, score in wanted.items():
             score.copy_(scores[name])
         self._done = done
@@ -272,7 +276,7 @@ class ClickTrain:
         plan = plan_masks(scores, self._groups, self.recipe)
         self._decide(plan, plan.patterns(scores))
         self._keep(scores, self._share)
-        self._check()
+        self._check(self.compression, _TOLERANCE)
         if self.recipe.easing == "ramp":
             self._thin_out()
         elif self.cut:
@@ -336,14 +340,22 @@ class ClickTrain:
             convolutions = {name: self._convolutions[name] for name in masks}
             self._sparse = SparseTraining(convolutions, masks, self.recipe.sparse_training)
 
-    def _check(self) -> None:
+    def _foresee(self) -> None:
+        """Fail now, not when patterns are chosen: how much blocks can keep hardly depends on weights and grouping."""
+        scores = {name: magnitude(weight).flatten(2) for name, weight in self._weights.items()}
+        plan = plan_masks(scores, self._groups, replace(self.recipe, grouping="none"))
+        patterns = plan.patterns(scores)
+        kept = plan.connectivity(scores, patterns, round(self._total / self.recipe.compression), self.recipe)
+        left = sum(int(mask.sum()) for mask in plan.masks(patterns, kept).values())
+        self._check(self._total / left, 2 * _TOLERANCE)
+
+    def _check(self, compression: float, tolerance: float) -> None:
         """Make sure that blocks are fine enough for the asked compression."""
-        assert self.plan is not None
         asked = self.recipe.compression
-        if abs(self.compression / asked - 1) <= _TOLERANCE:
+        if abs(compression / asked - 1) <= tolerance:
             return
         blocks = spelled(*map(self.recipe.block_of, self._weights))
         raise UnsupportedModel(
             f"compression {asked:g} cannot be reached with blocks of {blocks}, which come to "
-            f"{self.compression:.3g}: ask for that, or take smaller blocks"
+            f"{compression:.3g}: ask for that, or take smaller blocks"
         )

@@ -1,7 +1,7 @@
 """Memory that a training step has freed stays for the next one.
 
-glibc gives large blocks back to the system and faults them in anew, page by page: up to a fifth of a step on the CPU
-(`benchmarks/training_time.py`, its steps with and without).
+glibc gives large blocks back to the system and faults them in anew, page by page: some 5 to 25 % of a step on the CPU.
+`benchmarks/training_time.py --part steps` shows it, run with and without `--return-memory`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import os
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _KEEP = 2**30  # bytes
 _LARGEST = 2**25  # bytes: what an older glibc takes at most for the second
+_USERS = ("trim_threshold", "mmap_threshold", "mmap_max", "top_pad")  # glibc's names of what would be overruled
 
 
 def keep_freed_memory() -> None:
     """Tell the C library of this process so; nothing happens where it is not glibc, or where the user has told it."""
-    if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    if any(f"MALLOC_{name.upper()}_" in os.environ or f"glibc.malloc.{name}" in tunables for name in _USERS):
         return
     try:
         mallopt = ctypes.CDLL(None).mallopt

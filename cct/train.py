@@ -38,14 +38,21 @@ def total_steps(data: Data, recipe: Recipe) -> int:
     """Optimizer steps of the whole run, for `ClickTrain`.
 
     Raises:
-        RecipeError: the images of a step can't be shared evenly by the processes.
+        RecipeError: the images of a step can't be shared evenly by the processes, or mixup can't pair those of a part.
     """
     batches = data.batches("train", recipe.batch_size, torch.Generator())
     # Not from accelerate, whose state would be made here and keep a device that the network is not on.
-    if (batches.batch_size or 0) % processes.count():
+    share, rest = divmod(batches.batch_size or 0, processes.count())
+    if rest:
         raise RecipeError(
             f"{batches.batch_size} images a step can't be shared evenly by {processes.count()} processes: "
             "give a --batch-size that can"
+        )
+    part = math.ceil(share / recipe.accumulate)
+    if recipe.mixup > 0 and part < (batches.batch_size or 0) and part % 2:
+        raise RecipeError(
+            f"mixup pairs images, and {part} at a time is an odd number: give a --batch-size, or --accumulate, of which "
+            "every part is even"
         )
     return len(batches) * recipe.epochs
 

@@ -10,7 +10,8 @@ from cct.passes.blocks import adjacent_blocks
 _ROUNDING = 1e-6  # of sums; what differs by less is the same, as the two ways to exchange one of two are
 _PATIENCE = 12  # rounds without a better swap before giving up
 _CHUNK = 2**24  # numbers that are compared at once, to bound memory
-_WORK = 2**30  # numbers that are compared in all per layer, to bound time: seconds for 512 x 512 kernels
+_WORK = 2**27  # numbers that swaps compare in all per layer, to bound time; 2**30 keep a thousandth more of 512 x 512
+_CANDIDATES = 512  # channels, the strongest left, that a growing block looks at, likewise
 
 
 def group_channels(scores: Tensor, block: int, groups: int, pool: Tensor, keep: float, seed: int) -> Tensor:
@@ -62,7 +63,8 @@ def _start(evidence: Tensor, block: int, count: int) -> Tensor:
         chosen, left = left[:1], left[1:]
         total = evidence[chosen[0]]
         for _ in range(block - 1):
-            best = int(torch.cat([_kept(total + evidence[part], count) for part in _chunks(left, evidence)]).argmax())
+            parts = _chunks(left[:_CANDIDATES], evidence)
+            best = int(torch.cat([_kept(total + evidence[part], count) for part in parts]).argmax())
             total = total + evidence[left[best]]
             chosen = torch.cat([chosen, left[best : best + 1]])
             left = torch.cat([left[:best], left[best + 1 :]])

@@ -242,6 +242,8 @@ def test_impossible_wishes_are_refused() -> None:
         ClickTrain(nn.Sequential(nn.Conv2d(3, 4, 3)), Recipe(), 0)
     with pytest.raises(UnsupportedModel, match=r"compression 500 cannot be reached with blocks of 4x1"):
         ClickTrain(small(), Recipe(compression=500), 0)
+    with pytest.raises(UnsupportedModel, match=r"compression 500 cannot be reached with blocks of 4x1"):
+        ClickTrain(small(), Recipe(compression=500, choose_at=0.5, cut_at=0.5), 10)
     several = Recipe(compression=500, blocks=("a=1x1", "d=8x1"))
     with pytest.raises(UnsupportedModel, match=r"compression 500 cannot be reached with blocks of 1x1, 4x1 and 8x1"):
         ClickTrain(small(), several, 0)
@@ -324,6 +326,22 @@ def test_a_run_cut_in_two_at_any_step_is_the_run(recipe: Recipe, channels_last: 
         pairs = zip(whole.module.state_dict().values(), second.module.state_dict().values(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs), step
         assert second.pruner.summary() == whole.pruner.summary()
+
+
+def test_going_back_to_before_the_choice_forgets_it() -> None:
+    recipe = Recipe(choose_at=0.5, cut_at=0.8)
+    pruner = ClickTrain(small(), recipe, 10)
+    for _ in range(3):
+        pruner.step()
+    early = pruner.state_dict()
+    for _ in range(6):
+        pruner.step()
+    assert pruner.compression > 3
+    pruner.load_state_dict(early)
+    assert pruner.plan is None
+    assert pruner.compression == 1
+    pruner.step()
+    assert pruner.plan is None
 
 
 def test_a_finished_run_can_be_loaded() -> None:

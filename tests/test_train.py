@@ -152,6 +152,14 @@ def test_total_steps(digits: Data) -> None:
     assert total_steps(digits, Recipe(epochs=0)) == 0
 
 
+def test_mixup_needs_pairs_in_every_part(digits: Data) -> None:
+    assert total_steps(digits, Recipe(batch_size=34, mixup=0.2, epochs=1)) == 1201 // 34
+    assert total_steps(digits, Recipe(batch_size=36, mixup=0.2, accumulate=2, epochs=1)) == 1201 // 36
+    assert total_steps(digits, Recipe(batch_size=34, accumulate=2, epochs=1)) == 1201 // 34
+    with pytest.raises(RecipeError, match="mixup pairs images, and 17 at a time is an odd number"):
+        total_steps(digits, Recipe(batch_size=34, mixup=0.2, accumulate=2))
+
+
 def test_counting_steps_leaves_the_device_to_the_loop(digits: Data) -> None:
     from accelerate.state import PartialState
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import accuracy_runs
+from accuracy_peers import PEERS
 from accuracy_rows import BY_NAME, ROWS, Row
 from accuracy_runs import about, file_of, missing, of
 from accuracy_table import accuracy, needed, speedup, table
@@ -28,6 +29,7 @@ def test_rows_have_names_and_recipes_of_their_own():
     for row in ROWS:
         for other in (row.start, row.teacher):
             assert other in ("", "random", *BY_NAME)
+        assert row.method in ("cct", *PEERS)
 
 
 def test_what_is_done_or_under_way_is_not_missing(tmp_path):
@@ -47,16 +49,25 @@ def test_what_is_done_or_under_way_is_not_missing(tmp_path):
     assert next(missing([changed], (), results, tmp_path))[1] == 0
 
 
-def test_a_row_waits_for_its_start_and_its_teacher(tmp_path):
+def test_a_row_waits_for_its_start_and_its_teacher(tmp_path, monkeypatch):
     first, second = Row("first"), Row("second", start="first", teacher="first")
+    monkeypatch.setattr("accuracy_runs.BY_NAME", {"first": first, "second": second})
     results = tmp_path / "results.jsonl"
-    order = []
-    for row, seed in missing([second, first], (), results, tmp_path):
-        order.append(row.name)
-        file_of(tmp_path, row.name, seed, "pth").touch()
-        with results.open("a") as file:
-            file.write(json.dumps(result(row, seed, 90.0)) + "\n")
-    assert order == ["first", "second"]
+    file_of(tmp_path, "first", 0, "pth").touch()  # of an older recipe
+
+    def order():
+        for row, seed in missing([second, first], (), results, tmp_path):
+            yield row.name
+            file_of(tmp_path, row.name, seed, "pth").touch()
+            with results.open("a") as file:
+                file.write(json.dumps(result(row, seed, 90.0)) + "\n")
+
+    assert list(order()) == ["first", "second"]
+    assert list(order()) == []
+    file_of(tmp_path, "second", 0, "pth").unlink()  # for which nobody waits
+    assert list(order()) == []
+    file_of(tmp_path, "first", 0, "pth").unlink()  # as in a fresh clone, where results are and weights are not
+    assert list(order()) == ["first"]
 
 
 def test_drops_are_against_the_better_dense_row(monkeypatch):
