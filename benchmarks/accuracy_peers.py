@@ -68,7 +68,14 @@ class Unstructured(Pruner):
         if self._done <= self._cut_step and (self._done % self._stride == 0 or self.cut):
             gone = round(self._total * self._goal * (1 - (1 - self._done / self._cut_step) ** 3))
             gone -= sum(int((layer.weight_mask == 0).sum()) for layer, _ in self._weights)
-            prune.global_unstructured(self._weights, prune.L1Unstructured, amount=gone)
+            self._set_format(torch.contiguous_format)  # torch ranks no other
+            scores = {(layer, name): layer.weight_orig.detach().abs().contiguous() for layer, name in self._weights}
+            prune.global_unstructured(self._weights, prune.L1Unstructured, scores, amount=gone)
+            self._set_format(torch.channels_last)
+
+    def _set_format(self, memory_format: torch.memory_format) -> None:
+        for layer, _ in self._weights:
+            layer.weight_mask = layer.weight_mask.contiguous(memory_format=memory_format)
 
     def finish(self) -> None:
         """Make the masks the weights."""

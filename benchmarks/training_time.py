@@ -5,7 +5,8 @@
 DATA is a folder in ImageFolder layout, such as CIFAR-10; without it images of that size are made up. Three parts, of
 which `--part` chooses some: `layers` times the three products of each shape of layer, dense and from kept weights;
 `steps` profiles a training step, dense, before the cut and after it; `runs` trains dense and pruned networks in turns
-and gives the ratio of their times. About 30 minutes with two threads, most of it `runs`.
+and gives the ratio of their times: the whole of `fine_tune`, with the choice of what stays. What `cct compress` does
+around it, dense or pruned alike, is left out. About 30 minutes with two threads, most of it `runs`.
 
 On a machine that others use too, `--threads 1 --cpu-time` counts the time of this process alone.
 """
@@ -123,6 +124,7 @@ class Steps:
         self.module = MODELS["resnet20"]().train()
         self.module.to(memory_format=torch.channels_last)
         self.pruner = ClickTrain(self.module, recipe, 10_000) if recipe.compression > 1 else None
+        self.bf16 = recipe.mixed_precision == "bf16"
         self.optimizer = torch.optim.SGD(self.module.parameters(), 0.01, 0.9, weight_decay=1e-4, nesterov=True)
         self.batches = self._forever(data, recipe.batch_size)
         self.parts: list[dict[str, float]] = []
@@ -142,7 +144,8 @@ class Steps:
 
         images, labels = next(self.batches)
         done()
-        loss = F.cross_entropy(self.module(images), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            loss = F.cross_entropy(self.module(images), labels)
         done()
         if self.pruner is not None:
             loss = loss + self.pruner.penalty()
@@ -162,7 +165,9 @@ class Steps:
 
 def steps(clock: Clock, data: Data, rounds: int) -> dict[str, dict[str, float]]:
     """Medians in ms of each part, the networks in turns; the first steps are not counted."""
-    kinds = {"dense": Steps(DENSE, data), **{name: Steps(recipe, data) for name, recipe in PRUNED.items()}}
+    bf16 = replace(DENSE, mixed_precision="bf16")
+    recipes = {"dense": DENSE, "dense, bf16": bf16, **PRUNED}
+    kinds = {name: Steps(recipe, data) for name, recipe in recipes.items()}
     for _ in range(rounds + 1):
         for kind in kinds.values():
             kind.step(clock)
@@ -186,8 +191,9 @@ def train(clock: Clock, data: Data, recipe: Recipe, seed: int) -> float:
     return clock.now() - start
 
 
-def runs(clock: Clock, data: Data, pairs: int, epochs: int) -> dict[str, dict[str, Any]]:
-    """Ratio to a dense training right before or after; who is first changes from pair to pair."""
+def runs(clock: Clock, data: Data, pairs: int, epochs: int) -> dict[str, Any]:
+    """Ratio to the dense training of the same turn; every other turn goes backwards."""
+    train(clock, subset(data, 5 * DENSE.batch_size), replace(DENSE, epochs=1), 0)  # what is only slow the first time
     seconds: dict[str, list[float]] = {name: [] for name in ("dense", *RUNS)}
     for pair in range(pairs):
         order = [("dense", DENSE), *RUNS.items()]
@@ -205,7 +211,7 @@ def runs(clock: Clock, data: Data, pairs: int, epochs: int) -> dict[str, dict[st
             "95%": [low, high],
         }
         click.echo(f"{name}: {found[name]['ratio']} of dense, 95 % interval {low} to {high}")
-    return found
+    return {"pairs": pairs, "epochs": epochs, **found}
 
 
 def images_of(folder: str | None, count: int) -> Data:
@@ -229,6 +235,7 @@ def images_of(folder: str | None, count: int) -> Data:
 @click.option("--epochs", default=3, show_default=True, help="Of a run.")
 @click.option("--images", default=20_000, show_default=True, help="Of an epoch.")
 @click.option("--rounds", default=20, show_default=True, help="Steps of each kind.")
+@click.option("--return-memory", is_flag=True, help="Let glibc give back what a step has freed, unlike cct compress.")
 @click.option("--cpu-time", is_flag=True, help="Count the time of this process alone.")
 @click.option("--results", type=click.Path(dir_okay=False, path_type=Path), default=RESULTS, show_default=True)
 def main(
@@ -239,16 +246,19 @@ def main(
     epochs: int,
     images: int,
     rounds: int,
+    return_memory: bool,
     cpu_time: bool,
     results: Path,
 ) -> None:
     """Measure, print, and write the parts into the results; parts that are not asked for stay what they were."""
     torch.set_num_threads(threads)
-    keep_freed_memory()
+    if not return_memory:
+        keep_freed_memory()
     clock = Clock(time.process_time if cpu_time else time.perf_counter)
     found = json.loads(results.read_text()) if results.exists() else {}
     for part in parts or PARTS:
-        about = {"machine": machine(), "torch": torch.__version__, "threads": threads, "cpu_time": cpu_time}
+        about = {"machine": machine(), "torch": torch.__version__, "threads": threads}
+        about |= {"cpu_time": cpu_time, "return_memory": return_memory}
         if part == "layers":
             measured: Any = layers(clock, DENSE.batch_size)
         else:

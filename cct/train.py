@@ -51,8 +51,7 @@ def total_steps(data: Data, recipe: Recipe) -> int:
     part = math.ceil(share / recipe.accumulate)
     if recipe.mixup > 0 and part < (batches.batch_size or 0) and part % 2:
         raise RecipeError(
-            f"mixup pairs images, and {part} at a time is an odd number: give a --batch-size, or --accumulate, of which "
-            "every part is even"
+            f"mixup pairs images, and {part} at a time is an odd number: give a --batch-size whose parts are even"
         )
     return len(batches) * recipe.epochs
 

@@ -21,6 +21,7 @@ def weights(module):
 def test_unstructured_follows_the_ramp_to_the_asked_compression():
     module = network()
     pruner = Unstructured(module, Recipe(compression=4, cut_at=0.5), 40)
+    module.to(memory_format=torch.channels_last)  # as fine_tune does
     kept = []
     for _ in range(40):
         pruner.step()
