@@ -32,6 +32,7 @@ def test_the_wheel_holds_what_the_tool_needs_and_no_sources_of_the_library(wheel
         "cct/py.typed",
         "cct/digits.npz",
         "cct/recipes/clicktrain-paper.toml",
+        "cct/recipes/positions.toml",
         "cct/models/digits_net.pt",
         "cct/models/resnet_cifar.py",
         "cct/passes/pack_convolutions.py",

@@ -124,6 +124,10 @@ def test_wrong_values_are_named(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_the_recipe_of_positions() -> None:
+    assert Recipe.named("positions") == Recipe(entries=1)
+
+
 def test_the_papers_recipe() -> None:
     paper = Recipe.named("clicktrain-paper")
     assert (paper.importance, paper.pool, paper.connectivity) == ("taylor", "frequent", "uniform")
