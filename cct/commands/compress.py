@@ -43,7 +43,7 @@ def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None
 @data_option
 @scale_options
 @click.option(
-    "--recipe", "recipe_name", help="A recipe by name (positions, clicktrain-paper) or a TOML file; options override it."
+    "--recipe", "recipe_name", help="By name (positions, clicktrain-paper), or a TOML file; options override it."
 )
 @click.option(
     "--save-recipe", type=click.Path(dir_okay=False, path_type=Path), help="Write every knob of this run as TOML."
