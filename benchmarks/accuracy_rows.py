@@ -82,6 +82,7 @@ def _peer(method: str, compression: float, **knobs: Any) -> Row:
 
 FAST = {"learning_rate": 0.05}
 FASTER: dict[str, Any] = {"suffix": ", rate 0.05", "teacher": "dense, rate 0.05"}
+LARGER: dict[str, Any] = {"network": "vgg11", "start": "VGG-11 at its start"}
 SHORT = {"epochs": 6, "compression": 4.0, "block": [4, 1]}  # of the ablation
 
 SCRATCH = {**PATTERNS, "compression": 4.0, "block": [4, 1], "learning_rate": 0.1}
@@ -118,8 +119,12 @@ GROUPS: dict[str, list[Row]] = {
     ],
     "VGG-11": [
         Row("VGG-11 at its start", {"compression": 1.0}, network="vgg11"),
-        Row("VGG-11 dense", {"compression": 1.0}, network="vgg11", start="VGG-11 at its start"),
-        Row("VGG-11 8x 4x1", {"compression": 8.0, **PATTERNS}, network="vgg11", start="VGG-11 at its start"),
+        Row("VGG-11 dense", {"compression": 1.0}, **LARGER),
+        Row("VGG-11 dense, distilled", {"compression": 1.0, **DISTILLED}, **LARGER, teacher="VGG-11 dense"),
+        Row("VGG-11 8x 4x1", {"compression": 8.0, **PATTERNS}, **LARGER),
+        Row(
+            "VGG-11 positions 8x 4x1", {"compression": 8.0, **POSITIONS, **DISTILLED}, **LARGER, teacher="VGG-11 dense"
+        ),
     ],
     "From scratch: ClickTrain, and pruning after training": [
         *(
