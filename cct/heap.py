@@ -1,6 +1,6 @@
-"""Memory that a training step has freed stays for the next one.
+"""Memory that a training step has freed stays for the next one, in blocks of up to 32 MiB.
 
-glibc gives large blocks back to the system and faults them in anew, page by page: some 5 to 25 % of a step on the CPU.
+glibc gives large blocks back to the system and faults them in anew, page by page: 5 to 25 % of a step of ResNet-20.
 `benchmarks/training_time.py --part steps` shows it, run with and without `--return-memory`.
 """
 
@@ -10,8 +10,8 @@ import ctypes
 import os
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-_KEEP = 2**30  # bytes
-_LARGEST = 2**25  # bytes: what an older glibc takes at most for the second
+_KEPT = 2**30  # bytes that may lie unused at the end of the heap
+_LARGEST = 2**25  # bytes of a block: the most that mallopt takes; larger ones go back as ever
 _USERS = ("trim_threshold", "mmap_threshold", "mmap_max", "top_pad")  # glibc's names of what would be overruled
 
 
@@ -24,6 +24,5 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # musl, macOS, Windows
         return
-    mallopt(_M_TRIM_THRESHOLD, _KEEP)
-    if not mallopt(_M_MMAP_THRESHOLD, _KEEP):
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT)
+    mallopt(_M_MMAP_THRESHOLD, _LARGEST)

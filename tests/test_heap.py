@@ -20,7 +20,7 @@ if KEEP:
     keep_freed_memory()
 for _ in range(4):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    tensors = [torch.ones(size) for size in (3_000_000, 12_000_000, 1_000_000)]
+    tensors = [torch.ones(7_000_000) for _ in range(4)]
     del tensors
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -38,9 +38,10 @@ def faults(keep: bool, **variables: str) -> int:
 
 
 def test_freed_memory_is_kept() -> None:
-    assert faults(keep=True) < 100
-    assert faults(keep=True, MALLOC_ARENA_MAX="2") < 100
-    assert faults(keep=False) > 1000
+    returned = faults(keep=False)
+    assert returned > 1000
+    assert faults(keep=True) < returned / 5  # the system may take some pages away meanwhile
+    assert faults(keep=True, MALLOC_ARENA_MAX="2") < returned / 5
 
 
 @pytest.mark.parametrize(
