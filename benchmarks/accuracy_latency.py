@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 from accuracy_rows import CURVE
 from accuracy_runs import file_of, of
 
@@ -29,4 +30,4 @@ def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dic
     for threads in THREADS:
         for name, timing in compare(there, threads=threads, rounds=rounds).items():
             times[name][str(threads)] = round(timing.median, 4)
-    return {"machine": machine(), "rounds": rounds, "ms": times}
+    return {"machine": machine(), "onnxruntime": onnxruntime.__version__, "rounds": rounds, "ms": times}

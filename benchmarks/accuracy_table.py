@@ -19,11 +19,14 @@ INTRODUCTION = """# Figures of accuracy
 Written by `python benchmarks/accuracy.py report`; do not edit. What the rows are: [results](results.md).
 {machine}
 Accuracy is that of the last epoch on the 10,000 held-out images of CIFAR-10 (coarse JPEGs: compare within a table
-only); of several seeds the mean. A drop is against the best dense row of the table. Compression is weights / kept
-weights of the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are those of all trainings that a
-row needs, its teacher's too; other work ran on the machine, so minutes of different rows can't be compared. KB are of
-the ONNX file, "faster" is the dense file's time over this one's in ONNX Runtime, one image, all files in turns.
+only); of several seeds the mean. A drop is against the better dense row, where there is one of the same epochs.
+Compression is weights / kept weights of the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are
+those of all trainings that a row needs, its teacher's too; other work ran on the machine, so minutes of different rows
+can't be compared. KB are of the ONNX file, "faster" is the dense file's time over this one's in ONNX Runtime, one
+image, all files in turns.
 """
+
+COMPARABLE = ("ResNet-20", "VGG-11")  # in other tables dense rows are shorter, or distilled ones have no dense peer
 
 Results = Sequence[Mapping[str, Any]]
 
@@ -56,9 +59,11 @@ def figures(results: Results, times: Mapping[str, Any]) -> str:
     machines = sorted({f"{line['machine']}; PyTorch {line['torch']}, Python {line['python']}" for line in results})
     threads = " or ".join(map(str, sorted({line["threads"] for line in results})))
     trained = f"Trained on: {'. '.join(machines)}, bfloat16 autocast, threads a run: {threads}."
-    timed = f" Timed on: {times['machine']}, {times['rounds']} turns." if times else ""
+    timed = " Timed on: {machine}, ONNX Runtime {onnxruntime}, {rounds} turns.".format(**times) if times else ""
     run = {title: [row for row in rows if lines_of(row, results)] for title, rows in GROUPS.items()}
-    tables = [f"## {title}\n\n{table(rows, results, times)}\n" for title, rows in run.items() if rows]
+    tables = [
+        f"## {title}\n\n{table(rows, results, times, title in COMPARABLE)}\n" for title, rows in run.items() if rows
+    ]
     return "\n".join([INTRODUCTION.format(machine=trained + timed), *tables])
 
 
@@ -73,8 +78,8 @@ def needed(row: Row, results: Results) -> tuple[int, float]:
     return epochs, minutes
 
 
-def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any]) -> str:
-    """Rows that have results."""
+def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any], comparable: bool = True) -> str:
+    """Rows that have results; drops where all dense rows are comparable with all others."""
     dense = [accuracy(row, results) for row in rows if row.recipe(0).compression == 1]
     best = max((figure for figure in dense if figure is not None), default=None)
     lines = [HEAD, re.sub(r"[^|]+", "---", HEAD)]
@@ -88,7 +93,7 @@ def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any]) -> st
             row.name,
             f"{own:.2f}",
             each if len(of_row) > 1 else str(of_row[0]["seed"]),
-            "" if best is None or row.recipe(0).compression == 1 else f"{best - own:.2f}",
+            "" if best is None or not comparable or row.recipe(0).compression == 1 else f"{best - own:.2f}",
             f"{of_row[0]['compression']:.2f}",
             str(epochs),
             "" if math.isnan(minutes) else f"{minutes:.1f}",
