@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +112,11 @@ class Channels(Pruner):
 
     Args:
         module: changed.
-        recipe: its compression is MACs / MACs that are left.
+        recipe: its compression is MACs / MACs that are left; channels are rounded to 4, for the sake of latency.
         steps: not looked at.
-        round_to: numbers of channels are multiples of it, for the sake of latency.
     """
 
-    def __init__(self, module: nn.Module, recipe: Recipe, steps: int, round_to: int) -> None:
-        self._round_to = round_to
+    def __init__(self, module: nn.Module, recipe: Recipe, steps: int) -> None:
         try:
             python = python_of("torch-pruning", ENVIRONMENTS)
         except NoEnvironment as error:
@@ -137,7 +134,8 @@ class Channels(Pruner):
             low, high = (ratio, high) if dense / left < recipe.compression else (low, ratio)
         self.compression = dense / self._macs(torch_pruning, module, example, high)
 
-    def _macs(self, torch_pruning: Any, module: nn.Module, example: Tensor, ratio: float) -> float:
+    @staticmethod
+    def _macs(torch_pruning: Any, module: nn.Module, example: Tensor, ratio: float) -> float:
         """Prune; the MACs that are left."""
         module.eval()
         pruner = torch_pruning.pruner.BasePruner(
@@ -148,7 +146,7 @@ class Channels(Pruner):
             pruning_ratio=ratio,
             max_pruning_ratio=0.9,
             iterative_steps=CHANNEL_ROUNDS,
-            round_to=self._round_to,
+            round_to=4,
             ignored_layers=[
                 part
                 for name, part in module.named_modules()
@@ -162,8 +160,7 @@ class Channels(Pruner):
 
 PEERS: dict[str, Callable[[nn.Module, Recipe, int], Any]] = {
     "unstructured": Unstructured,
-    "channels": partial(Channels, round_to=4),
-    "channels by 8": partial(Channels, round_to=8),
+    "channels": Channels,
     "admm": Admm,
     "masked": Masked,
 }

@@ -115,7 +115,6 @@ GROUPS: dict[str, list[Row]] = {
         *_rows("positions ", DISTILLED | POSITIONS, (4, "4x1", SEEDS), (8, "4x1", SEEDS), teacher="dense"),
         *(_peer("unstructured", compression, cut_at=0.5) for compression in (4.0, 8.0)),
         *(_peer("channels", compression) for compression in (2.0, 4.0)),
-        _peer("channels by 8", 3.0),
     ],
     "VGG-11": [
         Row("VGG-11 at its start", {"compression": 1.0}, network="vgg11"),
@@ -177,5 +176,5 @@ LINES: dict[str, list[str]] = {
     "block 4x1, positions, distilled": [f"positions {c}x 4x1" for c in ("4", "8")],
     "block 1x1, distilled": [f"distilled {c}x 1x1" for c in ("2.25", "4", "8")],
     "block 4x1, not distilled": [f"{c}x 4x1" for c in ("4", "8")],
-    "channels, distilled, with Torch-Pruning": [row.name for row in CURVE if row.method.startswith("channels")],
+    "channels, distilled, with Torch-Pruning": [row.name for row in CURVE if row.method == "channels"],
 }

@@ -146,7 +146,7 @@ def run(row: Row, seed: int, starts: Starts, data: Data, folder: Path) -> Result
     seconds = time.perf_counter() - begin
     onnx = file_of(folder, row.name, seed, "onnx")
     torch.save(network.state_dict(), file_of(folder, row.name, seed, "pth"))
-    export(network, data.example(), onnx, pack=not row.method.startswith("channels") and recipe.compression > 1)
+    export(network, data.example(), onnx, pack=row.method != "channels" and recipe.compression > 1)
     return about(row) | {
         "recipe": recipe.to_toml(),
         "seed": seed,
