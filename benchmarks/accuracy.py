@@ -20,7 +20,7 @@ import torch
 from accuracy_latency import measure
 from accuracy_plot import draw
 from accuracy_rows import BY_NAME, ROWS
-from accuracy_runs import Starts, file_of, missing, of, read, run
+from accuracy_runs import Starts, file_of, is_done, missing, read, run
 from accuracy_table import figures
 from subset import subset
 
@@ -60,7 +60,7 @@ def train(checkpoint: Path, data: str, rows: tuple[str, ...], seeds: tuple[int, 
             file.write(json.dumps(line) + "\n")
         click.echo(f"{row.name}, seed {seed}: {line['accuracy']}")
     for row in wanted:
-        left = [s for s in row.seeds if s in (seeds or row.seeds) and not any(of(row, s, r) for r in read(RESULTS))]
+        left = [s for s in row.seeds if s in (seeds or row.seeds) and not is_done(row, s, RESULTS)]
         if left:
             click.echo(f"{row.name}: not run. Its start or teacher is not trained, or another process is at it")
 

@@ -12,7 +12,7 @@ SEEDS = (0, 1, 2)
 # Learning rate and batch are what measured best for the dense network; every row of a network has them.
 NETWORKS: dict[str, dict[str, Any]] = {
     "resnet20": {"epochs": 12, "learning_rate": 0.02, "batch_size": 128},
-    "vgg11": {"epochs": 4, "learning_rate": 0.02, "batch_size": 64, "weight_decay": 5e-4, "warmup": 0.1},
+    "vgg11": {"epochs": 8, "learning_rate": 0.02, "batch_size": 64, "weight_decay": 5e-4, "warmup": 0.1},
 }
 
 
@@ -63,6 +63,7 @@ def _rows(
 DISTILLED = {"distillation": 0.9}  # from the dense network of seed 0
 PATTERNS = {"entries": 4, "connectivity": "uniform"}
 POSITIONS = {"entries": 1, "connectivity": "uniform"}
+ONE_RANKING = {"entries": 4, "connectivity": "global"}
 PAPER = ("importance", "pool", "pool_size", "grouping", "choose_at", "cut_at", "easing", "lasso", "mixup")
 SIZES: tuple[tuple[float, str, tuple[int, ...]], ...] = (
     (2.25, "1x1", (0,)),
@@ -109,18 +110,21 @@ def _after(before: int, each: int) -> list[Row]:
 GROUPS: dict[str, list[Row]] = {
     "ResNet-20": [
         Row("dense", {"compression": 1.0}, SEEDS),
-        Row("dense, distilled", {"compression": 1.0, **DISTILLED}, teacher="dense"),
+        Row("dense, distilled", {"compression": 1.0, **DISTILLED}, SEEDS, teacher="dense"),
         *_rows("", PATTERNS, (4, "1x1", (0,)), (4, "4x1", (0,)), (8, "4x1", (0,))),
         *_rows("distilled ", DISTILLED | PATTERNS, *SIZES, (4, "2x1", (0,)), (4, "8x1", (0,)), teacher="dense"),
-        *_rows("positions ", DISTILLED | POSITIONS, (4, "4x1", SEEDS), (8, "4x1", SEEDS), teacher="dense"),
+        *_rows("positions ", DISTILLED | POSITIONS, (2.25, "4x1", (0,)), *SIZES[4:], teacher="dense"),
+        *_rows("one ranking ", DISTILLED | ONE_RANKING, (4, "1x1", (0,)), (8, "1x1", (0,)), teacher="dense"),
         *(_peer("unstructured", compression, cut_at=0.5) for compression in (4.0, 8.0)),
         *(_peer("channels", compression) for compression in (2.0, 4.0)),
     ],
     "VGG-11": [
-        Row("VGG-11 at its start", {"compression": 1.0}, network="vgg11"),
+        Row("VGG-11 at its start", {"compression": 1.0, "epochs": 12}, network="vgg11"),
         Row("VGG-11 dense", {"compression": 1.0}, **LARGER),
         Row("VGG-11 dense, distilled", {"compression": 1.0, **DISTILLED}, **LARGER, teacher="VGG-11 dense"),
         Row("VGG-11 8x 4x1", {"compression": 8.0, **PATTERNS}, **LARGER),
+        Row("VGG-11 one ranking 8x 4x1", {"compression": 8.0, **ONE_RANKING}, **LARGER),
+        Row("VGG-11 one ranking positions 8x 4x1", {"compression": 8.0, **ONE_RANKING, "entries": 1}, **LARGER),
         Row(
             "VGG-11 positions 8x 4x1", {"compression": 8.0, **POSITIONS, **DISTILLED}, **LARGER, teacher="VGG-11 dense"
         ),
@@ -173,8 +177,9 @@ BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
 CURVE: list[Row] = GROUPS["ResNet-20"]  # those that are timed
 LINES: dict[str, list[str]] = {
     "block 4x1, distilled": [f"distilled {c}x 4x1" for c in ("2.25", "4", "8")],
-    "block 4x1, positions, distilled": [f"positions {c}x 4x1" for c in ("4", "8")],
+    "block 4x1, positions, distilled": [f"positions {c}x 4x1" for c in ("2.25", "4", "8")],
     "block 1x1, distilled": [f"distilled {c}x 1x1" for c in ("2.25", "4", "8")],
+    "block 1x1, one ranking over all layers, distilled": [f"one ranking {c}x 1x1" for c in ("4", "8")],
     "block 4x1, not distilled": [f"{c}x 4x1" for c in ("4", "8")],
     "channels, distilled, with Torch-Pruning": [row.name for row in CURVE if row.method == "channels"],
 }

@@ -51,6 +51,11 @@ def read(results: Path) -> list[Result]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
+def is_done(row: Row, seed: int, results: Path) -> bool:
+    """Whether a run is in the results."""
+    return any(of(row, seed, line) for line in read(results))
+
+
 def file_of(folder: Path, name: str, seed: int, suffix: str) -> Path:
     """Where a run leaves its lock, pth or onnx."""
     return folder / f"{name.replace(' ', '-')}-{seed}.{suffix}"
@@ -67,8 +72,7 @@ def missing(rows: Sequence[Row], seeds: Sequence[int], results: Path, folder: Pa
     awaited = {name for row, _ in wanted for name in (row.start, row.teacher)}
 
     def trained(row: Row, seed: int, weights: bool) -> bool:
-        done = any(of(row, seed, line) for line in read(results))
-        return done and (not weights or file_of(folder, row.name, seed, "pth").exists())
+        return is_done(row, seed, results) and (not weights or file_of(folder, row.name, seed, "pth").exists())
 
     possible = True
     while possible:

@@ -99,13 +99,15 @@ def choose(
     ratio_of: Callable[[Mapping[str, Block]], float],
     log: Callable[[str], None],
 ) -> tuple[dict[str, Block], float]:
-    """Take each layer's finest block, and give it up where the whole network gets slower than with one block.
+    """Take each layer's finest block, and give it up where the whole network does not bear out what it is for.
 
     1. Each layer gets its `finest` block; one without times keeps the block of all.
-    2. The network with these blocks may take `TOLERANCE` more time than with one block in all layers. If it takes more,
+    2. Coarser blocks than that of all cost accuracy, so they are to save time: the network with them alone must be
+       faster than with one block in all layers, by `TOLERANCE`. If it is not, they get the `finest` of the others.
+    3. The network with all blocks may take `TOLERANCE` more time than with one block in all layers. If it takes more,
        half of the layers that differ go back to that block: first those that lose least fineness (2x1 before 1x1), of
-       equal ones those that measured slowest against it; coarser ones last, for they were to save time.
-    3. So on, four rounds at most; then all go back, which is the network that it was compared with.
+       equal ones those that measured slowest against it; coarser ones last, for they save time.
+    4. So on, four rounds at most; then all go back, which is the network that it was compared with.
 
     Args:
         times: of each layer, possibly none.
@@ -116,7 +118,18 @@ def choose(
     Returns:
         The block of each layer, and the last ratio; 1 if all have one block.
     """
-    chosen = {name: finest(by_block) if by_block else block for name, by_block in times.items()}
+    chosen = {name: _finest_of(by_block, CANDIDATES, block) for name, by_block in times.items()}
+    coarser = {name: own for name, own in chosen.items() if own > block}
+    if coarser:
+        ratio = ratio_of(dict.fromkeys(times, block) | coarser)
+        worth = ratio >= 1 + TOLERANCE
+        log(
+            f"block auto: a coarser block than {spelled(block)} in {len(coarser)} of {len(chosen)} layers, "
+            f"{ratio:.2f}x as fast as with that alone, {'none' if worth else len(coarser)} to take a finer one"
+        )
+        if not worth:
+            finer = [candidate for candidate in CANDIDATES if candidate <= block]
+            chosen |= {name: _finest_of(times[name], finer, block) for name in coarser}
     for turn in range(1, _ROUNDS + 1):
         others = sorted(
             (name for name in chosen if chosen[name] != block),
@@ -136,6 +149,12 @@ def choose(
             return chosen, ratio
         chosen |= dict.fromkeys(back, block)
     return chosen, 1.0
+
+
+def _finest_of(times: Times, candidates: Sequence[Block], block: Block) -> Block:
+    """The `finest` of some blocks; one that is given where a layer was measured with none of them."""
+    measured = {candidate: times[candidate] for candidate in candidates if candidate in times}
+    return finest(measured) if measured else block
 
 
 def _lost(times: Times, chosen: Block, block: Block) -> float:

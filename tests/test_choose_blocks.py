@@ -19,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 UNIFORM = (4, 1)
 SLOWEST = 1 / (1 + TOLERANCE)
+FASTER = 1 + TOLERANCE
 
 
 def times(*rows: Sequence[float]) -> dict[Block, Sequence[float]]:
@@ -89,25 +90,38 @@ UNIFORMLY = times([2.0], [2.0], [1.0], [1.0])
 
 
 def test_a_network_that_is_as_fast_keeps_its_blocks() -> None:
-    chosen, ratio, tried, said = run({"a": FINE, "b": UNIFORMLY, "c": COARSE, "d": {}}, [SLOWEST + 1e-9])
+    chosen, ratio, tried, said = run({"a": FINE, "b": UNIFORMLY, "c": COARSE, "d": {}}, [FASTER, SLOWEST + 1e-9])
     assert chosen == {"a": (1, 1), "b": (4, 1), "c": (8, 1), "d": (4, 1)}
-    assert (tried, ratio) == ([chosen], SLOWEST + 1e-9)
+    assert (tried, ratio) == ([chosen | {"a": (4, 1)}, chosen], SLOWEST + 1e-9)
     assert said == [
+        "block auto: a coarser block than 4x1 in 1 of 4 layers, 1.05x as fast as with that alone, "
+        "none to take a finer one",
         "block auto, round 1: another block than 4x1 in 2 of 4 layers, 0.95x as fast as with that alone, "
-        "none to go back to it"
+        "none to go back to it",
     ]
 
 
 def test_a_slower_network_gives_up_what_gains_least_fineness() -> None:
     layers = {"fine": FINE, "pairs": PAIRS, "slow pairs": SLOW_PAIRS, "coarse": COARSE}
-    chosen, ratio, tried, _ = run(layers, [0.5, 0.8, 0.9, 1.0])
+    chosen, ratio, tried, _ = run(layers, [FASTER, 0.5, 0.8, 0.9, 1.0])
     assert [[name for name in now if now[name] != UNIFORM] for now in tried] == [
+        ["coarse"],
         ["fine", "pairs", "slow pairs", "coarse"],
         ["fine", "coarse"],
         ["coarse"],
     ]
     assert set(chosen.values()) == {UNIFORM}  # which is what it was compared with
     assert ratio == 1
+
+
+def test_coarser_blocks_that_save_the_network_no_time_go_back() -> None:
+    layers = {"fine": FINE, "coarse": COARSE, "by pairs": times([2.0], [1.5], [1.5], [1.0])}
+    chosen, ratio, tried, said = run(layers, [FASTER - 0.001, 1.0])
+    assert chosen == {"fine": (1, 1), "coarse": (1, 1), "by pairs": (2, 1)}
+    assert (tried[-1], ratio) == (chosen, 1.0)
+    assert said[0] == (
+        "block auto: a coarser block than 4x1 in 2 of 3 layers, 1.05x as fast as with that alone, 2 to take a finer one"
+    )
 
 
 def test_it_ends_though_no_network_is_fast() -> None:
@@ -136,8 +150,12 @@ def test_whatever_is_measured_the_choice_is_sound(
 ) -> None:
     chosen, ratio, tried, _ = run(layers, ratios)
     assert list(chosen) == list(layers)
-    assert len(tried) <= 4
-    assert all(chosen[name] in (UNIFORM, finest(layers[name]) if layers[name] else UNIFORM) for name in layers)
+    assert len(tried) <= 5
+    for name, by_block in layers.items():
+        up_to_uniform = {block: ms for block, ms in by_block.items() if block <= UNIFORM}
+        assert chosen[name] in {UNIFORM} | {
+            finest(candidates) for candidates in (by_block, up_to_uniform) if candidates
+        }
     assert ratio >= SLOWEST
     assert ratio == 1 or chosen == tried[-1]
 

@@ -33,7 +33,7 @@ PEERS: dict[str, Environment] = {
 }
 
 
-PRUNERS: dict[str, Environment] = {"torch-pruning": Environment(("--no-deps", "torch-pruning"))}
+PRUNERS: dict[str, Environment] = {"torch-pruning": Environment(("--no-deps", "torch-pruning==1.6.*"))}
 
 
 class NoEnvironment(Exception):
