@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
-from accuracy_rows import CURVE
+from accuracy_rows import COMPARABLE, GROUPS
 from accuracy_runs import file_of, of
 
 from cct.bench import compare, machine
@@ -16,18 +16,19 @@ THREADS = (1, 2)
 
 
 def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dict[str, Any]:
-    """Median ms of one image by row and number of threads; the files, one a row, take turns.
+    """Median ms of one image by row and number of threads; the files of a group, one a row, take turns.
 
     Args:
         results: of the training.
         folder: where that left its files.
         rounds: turns of each file.
     """
-    runs = [(row.name, line["seed"]) for row in CURVE for line in results if of(row, line["seed"], line)]
-    found = [(name, file_of(folder, name, seed, "onnx")) for name, seed in sorted(runs, reverse=True)]
-    there = {name: file for name, file in found if file.exists()}  # the lowest seed's comes last and stays
-    times: dict[str, dict[str, float]] = {name: {} for name in there}
-    for threads in THREADS:
-        for name, timing in compare(there, threads=threads, rounds=rounds).items():
-            times[name][str(threads)] = round(timing.median, 4)
+    times: dict[str, dict[str, float]] = {}
+    for title in COMPARABLE:
+        runs = [(row.name, line["seed"]) for row in GROUPS[title] for line in results if of(row, line["seed"], line)]
+        found = [(name, file_of(folder, name, seed, "onnx")) for name, seed in sorted(runs, reverse=True)]
+        there = {name: file for name, file in found if file.exists()}  # the lowest seed's comes last and stays
+        for threads in THREADS if there else ():
+            for name, timing in compare(there, threads=threads, rounds=rounds).items():
+                times.setdefault(name, {})[str(threads)] = round(timing.median, 4)
     return {"machine": machine(), "onnxruntime": onnxruntime.__version__, "rounds": rounds, "ms": times}

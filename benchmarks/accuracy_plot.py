@@ -28,7 +28,7 @@ def draw(results: Results, times: Mapping[str, Any], folder: Path) -> None:
                 points = [
                     (speed, figure_)
                     for name in names
-                    if (speed := speedup(name, times, threads)) is not None
+                    if (speed := speedup(BY_NAME[name], times, threads)) is not None
                     and (figure_ := accuracy(BY_NAME[name], results)) is not None
                 ]
                 if points:

@@ -174,12 +174,15 @@ GROUPS: dict[str, list[Row]] = {
 }
 ROWS: list[Row] = [row for rows in GROUPS.values() for row in rows]
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
-CURVE: list[Row] = GROUPS["ResNet-20"]  # those that are timed
+# Groups that are timed and have comparable dense rows; elsewhere those are shorter, or distilled rows have no dense peer.
+COMPARABLE = ("ResNet-20", "VGG-11")
+DENSE = {"resnet20": "dense", "vgg11": "VGG-11 dense"}  # what the rows of a network are timed against
 LINES: dict[str, list[str]] = {
     "block 4x1, distilled": [f"distilled {c}x 4x1" for c in ("2.25", "4", "8")],
     "block 4x1, positions, distilled": [f"positions {c}x 4x1" for c in ("2.25", "4", "8")],
     "block 1x1, distilled": [f"distilled {c}x 1x1" for c in ("2.25", "4", "8")],
     "block 1x1, one ranking over all layers, distilled": [f"one ranking {c}x 1x1" for c in ("4", "8")],
     "block 4x1, not distilled": [f"{c}x 4x1" for c in ("4", "8")],
-    "channels, distilled, with Torch-Pruning": [row.name for row in CURVE if row.method == "channels"],
+    "unstructured, distilled": [row.name for row in ROWS if row.method == "unstructured"],
+    "channels, distilled, with Torch-Pruning": [row.name for row in ROWS if row.method == "channels"],
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from accuracy_rows import BY_NAME, GROUPS, Row
+from accuracy_rows import BY_NAME, COMPARABLE, DENSE, GROUPS, Row
 from accuracy_runs import of
 
 HEAD = (
@@ -22,11 +22,9 @@ Accuracy is that of the last epoch on the 10,000 held-out images of CIFAR-10 (co
 only); of several seeds the mean. A drop is against the better dense row, where there is one of the same epochs.
 Compression is weights / kept weights of the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are
 those of all trainings that a row needs, its teacher's too; other work ran on the machine, so minutes of different rows
-can't be compared. KB are of the ONNX file, "faster" is the dense file's time over this one's in ONNX Runtime, one
-image, all files in turns.
+can't be compared. KB are of the ONNX file, "faster" is the time of the dense row's file over this one's in ONNX
+Runtime, one image, all files of a table in turns.
 """
-
-COMPARABLE = ("ResNet-20", "VGG-11")  # in other tables dense rows are shorter, or distilled ones have no dense peer
 
 Results = Sequence[Mapping[str, Any]]
 
@@ -46,12 +44,12 @@ def accuracy(row: Row, results: Results) -> float | None:
     return mean(line["accuracy"] for line in lines) if lines else None
 
 
-def speedup(name: str, times: Mapping[str, Any], threads: int = 1) -> float | None:
-    """Times as fast as the dense file, measured in one run."""
-    ms = times.get("ms", {})
-    if name not in ms or "dense" not in ms:
+def speedup(row: Row, times: Mapping[str, Any], threads: int = 1) -> float | None:
+    """Times as fast as the dense file of its network, measured in one run."""
+    ms, dense = times.get("ms", {}), DENSE[row.network]
+    if row.name not in ms or dense not in ms:
         return None
-    return float(ms["dense"][str(threads)] / ms[name][str(threads)])
+    return float(ms[dense][str(threads)] / ms[row.name][str(threads)])
 
 
 def figures(results: Results, times: Mapping[str, Any]) -> str:
@@ -88,7 +86,7 @@ def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any], compa
         own = mean(line["accuracy"] for line in of_row)
         each = ", ".join(f"{line['accuracy']:.2f}" for line in of_row)
         epochs, minutes = needed(row, results)
-        fast = [speedup(row.name, times, threads) for threads in (1, 2)]
+        fast = [speedup(row, times, threads) for threads in (1, 2)]
         cells = [
             row.name,
             f"{own:.2f}",

@@ -86,7 +86,7 @@ def test_drops_are_against_the_better_dense_row(monkeypatch):
     assert lines[2].startswith("| dense | 90.50 | 90.00, 91.00 |  |")
     assert lines[-1] == "| 4x | 89.50 | 0 | 1.10 | 4.00 | 36 | 3.0 | 1 | 3.00x | 2.00x |"
     assert accuracy(dense, results) == 90.5
-    assert speedup("absent", times) is None
+    assert speedup(Row("absent"), times) is None
     assert math.isnan(needed(Row("not run", start="dense"), results)[1])
     old = result(dense, 0, 90.0)
     old["recipe"] += "\nknob_of_old = 1"
