@@ -174,7 +174,7 @@ GROUPS: dict[str, list[Row]] = {
 }
 ROWS: list[Row] = [row for rows in GROUPS.values() for row in rows]
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
-# Groups that are timed and have comparable dense rows; elsewhere those are shorter, or distilled rows have no dense peer.
+# Groups that are timed, with comparable dense rows; elsewhere those are shorter, or distilled rows have no dense peer.
 COMPARABLE = ("ResNet-20", "VGG-11")
 DENSE = {"resnet20": "dense", "vgg11": "VGG-11 dense"}  # what the rows of a network are timed against
 LINES: dict[str, list[str]] = {
