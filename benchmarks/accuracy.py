@@ -6,8 +6,8 @@
 
 CHECKPOINT is the public resnet20-12fca82f.th, DATA a folder in ImageFolder layout. `train` goes on where it was
 stopped: a run that is in the results with the same recipe is not run again, and several processes may share the work.
-It leaves one ONNX file a run under `build/accuracy`, which `latency` times against the dense one in turns. `report`
-writes docs/accuracy-figures.md and the curve in docs/images.
+It leaves one ONNX file a run under `build/accuracy`, which `latency` times in turns, with the network's dense one.
+`report` writes docs/accuracy-figures.md and the curve in docs/images.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def train(checkpoint: Path, data: str, rows: tuple[str, ...], seeds: tuple[int, 
 @main.command()
 @click.option("--rounds", default=60, show_default=True, help="Turns of each file.")
 def latency(rounds: int) -> None:
-    """Time a file of each row in turns, one image, one thread and two."""
+    """Time a file of each row, those of a network in turns: one image, one thread and two."""
     if not file_of(FOLDER, "dense", 0, "onnx").exists():
         raise click.ClickException(f"{FOLDER} has no trained network to compare with: train the row dense first")
     LATENCY.write_text(json.dumps(measure(read(RESULTS), FOLDER, rounds), indent=1) + "\n")

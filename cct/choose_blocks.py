@@ -46,7 +46,7 @@ def choose_blocks(
         module: the baseline; stays as it is.
         example: an input.
         recipe: of the run; its own `block` and `blocks` have no say.
-        log: takes one line per round.
+        log: takes one line per measurement.
 
     Raises:
         UnsupportedModel: no layer can be pruned, or the compression can't be reached with any block.
@@ -103,52 +103,56 @@ def choose(
 
     1. Each layer gets its `finest` block; one without times keeps the block of all.
     2. Coarser blocks than that of all cost accuracy, so they are to save time: the network with them alone must be
-       faster than with one block in all layers, by `TOLERANCE`. If it is not, they get the `finest` of the others.
-    3. The network with all blocks may take `TOLERANCE` more time than with one block in all layers. If it takes more,
-       half of the layers that differ go back to that block: first those that lose least fineness (2x1 before 1x1), of
-       equal ones those that measured slowest against it; coarser ones last, for they save time.
-    4. So on, four rounds at most; then all go back, which is the network that it was compared with.
+       faster than with one block in all layers, by `TOLERANCE`. If it is not, they get the `finest` up to that block.
+    3. Finer ones are to cost none: the network with all these blocks may take `TOLERANCE` more time than with one block
+       in all layers. If it takes more, half of the finer ones go back to that block: first those that lose least
+       fineness (2x1 before 1x1), of equal ones those that measured slowest against it.
+    4. So on, four rounds at most; then all finer ones go back.
 
     Args:
         times: of each layer, possibly none.
         block: of all layers in the network to compare with.
         ratio_of: prunes by the blocks given and measures: how many times faster than that network this one is.
-        log: takes one line per round.
+        log: takes one line per measurement.
 
     Returns:
-        The block of each layer, and the last ratio; 1 if all have one block.
+        The block of each layer, and what `ratio_of` measured for them; 1 if all have one block.
     """
     chosen = {name: _finest_of(by_block, CANDIDATES, block) for name, by_block in times.items()}
     coarser = {name: own for name, own in chosen.items() if own > block}
+    alone = 1.0  # ratio of the network in which no layer has a finer block
     if coarser:
-        ratio = ratio_of(dict.fromkeys(times, block) | coarser)
-        worth = ratio >= 1 + TOLERANCE
+        alone = ratio_of(dict.fromkeys(times, block) | coarser)
+        worth = alone >= 1 + TOLERANCE
         log(
             f"block auto: a coarser block than {spelled(block)} in {len(coarser)} of {len(chosen)} layers, "
-            f"{ratio:.2f}x as fast as with that alone, {'none' if worth else len(coarser)} to take a finer one"
+            f"{alone:.2f}x as fast as with that alone, {'none' if worth else len(coarser)} to take a finer one"
         )
         if not worth:
-            finer = [candidate for candidate in CANDIDATES if candidate <= block]
-            chosen |= {name: _finest_of(times[name], finer, block) for name in coarser}
+            up_to = [candidate for candidate in CANDIDATES if candidate <= block]
+            chosen |= {name: _finest_of(times[name], up_to, block) for name in coarser}
+            alone = 1.0
+    finer = sorted(
+        (name for name, own in chosen.items() if own < block),
+        key=lambda name: (-chosen[name][0], -_lost(times[name], chosen[name], block)),
+    )
     for turn in range(1, _ROUNDS + 1):
-        others = sorted(
-            (name for name in chosen if chosen[name] != block),
-            key=lambda name: (chosen[name] > block, -chosen[name][0], -_lost(times[name], chosen[name], block)),
-        )
-        if not others:
-            log(f"block auto: {spelled(block)} in every layer")
-            return chosen, 1.0
+        if not finer:
+            break
         ratio = ratio_of(chosen)
         good = ratio >= 1 / (1 + TOLERANCE)
-        back = [] if good else others[: -(-len(others) // 2)] if turn < _ROUNDS else others
+        back = [] if good else finer[: -(-len(finer) // 2)] if turn < _ROUNDS else finer
         log(
-            f"block auto, round {turn}: another block than {spelled(block)} in {len(others)} of {len(chosen)} layers, "
+            f"block auto, round {turn}: a finer block than {spelled(block)} in {len(finer)} of {len(chosen)} layers, "
             f"{ratio:.2f}x as fast as with that alone, {len(back) or 'none'} to go back to it"
         )
         if good:
             return chosen, ratio
         chosen |= dict.fromkeys(back, block)
-    return chosen, 1.0
+        finer = finer[len(back) :]
+    if all(own == block for own in chosen.values()):
+        log(f"block auto: {spelled(block)} in every layer")
+    return chosen, alone
 
 
 def _finest_of(times: Times, candidates: Sequence[Block], block: Block) -> Block:

@@ -87,6 +87,8 @@ def test_drops_are_against_the_better_dense_row(monkeypatch):
     assert lines[-1] == "| 4x | 89.50 | 0 | 1.10 | 4.00 | 36 | 3.0 | 1 | 3.00x | 2.00x |"
     assert accuracy(dense, results) == 90.5
     assert speedup(Row("absent"), times) is None
+    of_two = {"ms": times["ms"] | {"VGG-11 dense": {"1": 30.0}, "vgg 8x": {"1": 5.0}}}
+    assert speedup(Row("vgg 8x", network="vgg11"), of_two) == 6
     assert math.isnan(needed(Row("not run", start="dense"), results)[1])
     old = result(dense, 0, 90.0)
     old["recipe"] += "\nknob_of_old = 1"
