@@ -126,6 +126,12 @@ GROUPS: dict[str, list[Row]] = {
         Row("VGG-11 one ranking 8x 4x1", {"compression": 8.0, **ONE_RANKING}, **LARGER),
         Row("VGG-11 one ranking positions 8x 4x1", {"compression": 8.0, **ONE_RANKING, "entries": 1}, **LARGER),
         Row(
+            "VGG-11 one ranking positions 8x 4x1, distilled",
+            {"compression": 8.0, **ONE_RANKING, "entries": 1, **DISTILLED},
+            **LARGER,
+            teacher="VGG-11 dense",
+        ),
+        Row(
             "VGG-11 positions 8x 4x1", {"compression": 8.0, **POSITIONS, **DISTILLED}, **LARGER, teacher="VGG-11 dense"
         ),
     ],
