@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,7 +53,11 @@ def group_channels(scores: Tensor, block: int, groups: int, pool: Tensor, keep: 
 
 def _kept(sums: Tensor, count: int) -> Tensor:
     """What blocks (..., columns, P) keep: (...)."""
-    return sums.amax(-1).topk(count, dim=-1).values.sum(-1)
+    columns = sums.amax(-1)
+    if columns.device.type == "cpu":  # numpy partitions by vectors: 5 times as fast as topk, which is most of the time
+        first = columns.shape[-1] - count
+        return torch.from_numpy(np.partition(columns.numpy(), first, axis=-1))[..., first:].sum(-1)
+    return columns.topk(count, dim=-1, sorted=False).values.sum(-1)
 
 
 def _start(evidence: Tensor, block: int, count: int) -> Tensor:
