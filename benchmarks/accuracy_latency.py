@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
-from accuracy_rows import COMPARABLE, GROUPS
+from accuracy_rows import COMPARABLE, DENSE, GROUPS
 from accuracy_runs import file_of, of
 
 from cct.bench import compare, machine
@@ -16,7 +16,7 @@ THREADS = (1, 2)
 
 
 def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dict[str, Any]:
-    """Median ms of one image by row and number of threads; the files of a group, one a row, take turns.
+    """Median ms of one image by row and number of threads; the files of a network, one a row, take turns.
 
     Args:
         results: of the training.
@@ -24,8 +24,10 @@ def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dic
         rounds: turns of each file.
     """
     times: dict[str, dict[str, float]] = {}
-    for title in COMPARABLE:
-        runs = [(row.name, line["seed"]) for row in GROUPS[title] for line in results if of(row, line["seed"], line)]
+    rows = [row for title in COMPARABLE for row in GROUPS[title]]
+    for network in DENSE:
+        of_network = [row for row in rows if row.network == network]
+        runs = [(row.name, line["seed"]) for row in of_network for line in results if of(row, line["seed"], line)]
         found = [(name, file_of(folder, name, seed, "onnx")) for name, seed in sorted(runs, reverse=True)]
         there = {name: file for name, file in found if file.exists()}  # the lowest seed's comes last and stays
         for threads in THREADS if there else ():

@@ -114,7 +114,7 @@ GROUPS: dict[str, list[Row]] = {
         *_rows("", PATTERNS, (4, "1x1", (0,)), (4, "4x1", (0,)), (8, "4x1", (0,))),
         *_rows("distilled ", DISTILLED | PATTERNS, *SIZES, (4, "2x1", (0,)), (4, "8x1", (0,)), teacher="dense"),
         *_rows("positions ", DISTILLED | POSITIONS, (2.25, "4x1", (0,)), *SIZES[4:], teacher="dense"),
-        *_rows("one ranking ", DISTILLED | ONE_RANKING, (4, "1x1", (0,)), (8, "1x1", (0,)), teacher="dense"),
+        *_rows("one ranking ", DISTILLED | ONE_RANKING, (4, "1x1", (0,)), (8, "1x1", SEEDS), teacher="dense"),
         *(_peer("unstructured", compression, cut_at=0.5) for compression in (4.0, 8.0)),
         *(_peer("channels", compression) for compression in (2.0, 4.0)),
     ],
@@ -135,6 +135,22 @@ GROUPS: dict[str, list[Row]] = {
             "VGG-11 positions 8x 4x1", {"compression": 8.0, **POSITIONS, **DISTILLED}, **LARGER, teacher="VGG-11 dense"
         ),
     ],
+    "VGG-11, 20 epochs": [
+        Row("VGG-11 dense, 20 epochs", {"compression": 1.0, "epochs": 20}, **LARGER),
+        Row(
+            "VGG-11 dense, 20 epochs, distilled",
+            {"compression": 1.0, "epochs": 20, **DISTILLED},
+            **LARGER,
+            teacher="VGG-11 dense, 20 epochs",
+        ),
+        Row("VGG-11 one ranking 8x 4x1, 20 epochs", {"compression": 8.0, "epochs": 20, **ONE_RANKING}, **LARGER),
+        Row(
+            "VGG-11 one ranking 8x 4x1, 20 epochs, distilled",
+            {"compression": 8.0, "epochs": 20, **ONE_RANKING, **DISTILLED},
+            **LARGER,
+            teacher="VGG-11 dense, 20 epochs",
+        ),
+    ],
     "From scratch: ClickTrain, and pruning after training": [
         *(
             Row(
@@ -148,7 +164,7 @@ GROUPS: dict[str, list[Row]] = {
             Row(f"scratch, dense, {epochs} epochs", {**SCRATCH, "compression": 1.0, "epochs": epochs}, **NEW)
             for epochs in (6, 12)
         ),
-        *(row for each in (2, 4) for row in _after(6, each)),
+        *(row for before, each in ((6, 2), (6, 4), (12, 2), (12, 4), (12, 8)) for row in _after(before, each)),
     ],
     "Another learning rate": [
         Row("dense, rate 0.05", {"compression": 1.0, **FAST}, (0, 1)),
@@ -181,7 +197,7 @@ GROUPS: dict[str, list[Row]] = {
 ROWS: list[Row] = [row for rows in GROUPS.values() for row in rows]
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
 # Groups that are timed, with comparable dense rows; elsewhere those are shorter, or distilled rows have no dense peer.
-COMPARABLE = ("ResNet-20", "VGG-11")
+COMPARABLE = ("ResNet-20", "VGG-11", "VGG-11, 20 epochs")
 DENSE = {"resnet20": "dense", "vgg11": "VGG-11 dense"}  # what the rows of a network are timed against
 LINES: dict[str, list[str]] = {
     "block 4x1, distilled": [f"distilled {c}x 4x1" for c in ("2.25", "4", "8")],
