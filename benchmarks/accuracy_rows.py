@@ -97,14 +97,13 @@ def _ablation(**rows: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def _after(before: int, each: int) -> list[Row]:
+def _after(before: int, each: int, rate: float = 0.02) -> list[Row]:
     """ADMM and masked fine-tuning of as many epochs each, after a dense training."""
     trained, name = f"scratch, dense, {before} epochs", f"scratch, {before} + {each}"
-    knobs, images = {**SCRATCH, "epochs": each, "learning_rate": 0.02}, NEW["images"]
-    return [
-        Row(f"{name} of ADMM", knobs, method="admm", start=trained, images=images),
-        Row(f"{name} + {each}", knobs, method="masked", start=f"{name} of ADMM", images=images),
-    ]
+    suffix = "" if rate == 0.02 else f", rate {rate:g}"
+    knobs, images = {**SCRATCH, "epochs": each, "learning_rate": rate}, NEW["images"]
+    admm = Row(f"{name} of ADMM{suffix}", knobs, method="admm", start=trained, images=images)
+    return [admm, Row(f"{name} + {each}{suffix}", knobs, method="masked", start=admm.name, images=images)]
 
 
 GROUPS: dict[str, list[Row]] = {
@@ -165,6 +164,7 @@ GROUPS: dict[str, list[Row]] = {
             for epochs in (6, 12)
         ),
         *(row for before, each in ((6, 2), (6, 4), (12, 2), (12, 4), (12, 8)) for row in _after(before, each)),
+        *(row for rate in (0.05, 0.1) for row in _after(6, 4, rate)),
     ],
     "Another learning rate": [
         Row("dense, rate 0.05", {"compression": 1.0, **FAST}, (0, 1)),

@@ -17,8 +17,6 @@ from cct.recipe import Recipe
 
 PATTERN_COMPRESSION = 9 / ENTRIES  # what patterns alone reach; below it only whole kernels go
 
-_LARGE_LAYER = 64  # output channels; above, comparing by all patterns would take minutes
-
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -99,14 +97,9 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     keep = min(1.0, total / recipe.compression / whole)  # share of the blocks that will stay
 
     kernels = [scores[name].flatten(0, 1) for name in patterned]
-    # for large layers the few patterns that matter most tell channels apart well enough
-    every, few = (pattern_matrix(_generate(recipe, kernels, min(recipe.pool_size, size))) for size in (126, 16))
     blocks = {}
     for seed, (name, score) in enumerate(scores.items(), start=recipe.seed):
-        choices = every if score.shape[0] <= _LARGE_LAYER else few
-        if name not in patterned:
-            choices = torch.ones(1, 1 if by_position(recipe, score.shape[2]) else score.shape[2])
-        blocks[name] = _tile(score, groups[name], recipe, recipe.block_of(name), choices.to(score), keep, seed)
+        blocks[name] = _tile(score, groups[name], recipe, recipe.block_of(name), name in patterned, keep, seed)
     by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
     units = kernels if recipe.pool == "frequent" else [by_block[name].flatten(0, 1) for name in patterned]
@@ -123,27 +116,28 @@ def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Patte
     return make(units, size) if units else ()
 
 
-def _units(scores: Tensor, recipe: Recipe) -> Tensor:
-    """Scores (channels, columns, K) by what stays or goes by itself: blocks, or their positions."""
-    return scores.flatten(1)[:, :, None] if by_position(recipe, scores.shape[2]) else scores
-
-
 def _tile(
-    score: Tensor, groups: int, recipe: Recipe, block: tuple[int, int], pool: Tensor, keep: float, seed: int
+    score: Tensor, groups: int, recipe: Recipe, block: tuple[int, int], patterned: bool, keep: float, seed: int
 ) -> Blocks:
     outs, ins = score.shape[:2]
     height, width = block
     row = torch.arange(outs, device=score.device)
     if recipe.grouping == "swap":
+
+        def group(scores: Tensor, size: int, groups: int) -> Tensor:
+            """As if every pattern were in the pool; the others by what stays or goes by itself."""
+            if patterned:
+                return group_channels(scores, size, groups, ENTRIES, keep, seed)
+            by_itself = scores.flatten(1) if by_position(recipe, scores.shape[2]) else scores.sum(2)
+            return group_channels(by_itself[:, :, None], size, groups, 1, keep, seed)
+
         # outputs by what they want of single inputs, then inputs by what those rows want, then outputs again
         single = Blocks(row, torch.arange(ins, device=score.device))
-        row = group_channels(_units(single.gather(score), recipe), height, groups, pool, keep, seed)
+        row = group(single.gather(score), height, groups)
         column = single.column
         if width > 1:
-            by_row = Blocks(row, single.column).gather(score).transpose(0, 1)
-            column = group_channels(_units(by_row, recipe), width, 1, pool, keep, seed)
-            by_column = Blocks(single.row, column).gather(score)
-            row = group_channels(_units(by_column, recipe), height, groups, pool, keep, seed)
+            column = group(Blocks(row, single.column).gather(score).transpose(0, 1), width, 1)
+            row = group(Blocks(single.row, column).gather(score), height, groups)
         return Blocks(row, column)
     per_group = adjacent_blocks(outs // groups, height)
     rows = torch.cat([per_group + group * (int(per_group[-1]) + 1) for group in range(groups)])
