@@ -97,10 +97,13 @@ def _ablation(**rows: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def _after(before: int, each: int, rate: float = 0.02) -> list[Row]:
+LATER_RATE = 0.02  # of the trainings after the first
+
+
+def _after(before: int, each: int, rate: float = LATER_RATE) -> list[Row]:
     """ADMM and masked fine-tuning of as many epochs each, after a dense training."""
     trained, name = f"scratch, dense, {before} epochs", f"scratch, {before} + {each}"
-    suffix = "" if rate == 0.02 else f", rate {rate:g}"
+    suffix = "" if rate == LATER_RATE else f", rate {rate:g}"
     knobs, images = {**SCRATCH, "epochs": each, "learning_rate": rate}, NEW["images"]
     admm = Row(f"{name} of ADMM{suffix}", knobs, method="admm", start=trained, images=images)
     return [admm, Row(f"{name} + {each}{suffix}", knobs, method="masked", start=admm.name, images=images)]

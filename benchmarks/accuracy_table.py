@@ -23,7 +23,7 @@ only); of several seeds the mean. A drop is against the better dense row, where 
 Compression is weights / kept weights of the prunable convolutions (of channels: MACs / MACs). Epochs and minutes are
 those of all trainings that a row needs, its teacher's too; other work ran on the machine, so minutes of different rows
 can't be compared. KB are of the ONNX file, "faster" is the time of the dense row's file over this one's in ONNX
-Runtime, one image, all files of a table in turns.
+Runtime, one image, all files of a network in turns.
 """
 
 Results = Sequence[Mapping[str, Any]]
@@ -67,13 +67,15 @@ def figures(results: Results, times: Mapping[str, Any]) -> str:
 
 def needed(row: Row, results: Results) -> tuple[int, float]:
     """Epochs and minutes of a row, of what it begins with and of its teacher; not a number if one is not there."""
-    lines = lines_of(row, results)
-    epochs, minutes = row.recipe(0).epochs, mean(line["seconds"] for line in lines) / 60 if lines else math.nan
-    for other in (row.start, row.teacher):
-        if other in BY_NAME:
-            more, longer = needed(BY_NAME[other], results)
-            epochs, minutes = epochs + more, minutes + longer
-    return epochs, minutes
+    rows, found = [row], {row.name: row}
+    while rows:
+        one = rows.pop()
+        others = [BY_NAME[name] for name in (one.start, one.teacher) if name in BY_NAME and name not in found]
+        found |= {other.name: other for other in others}
+        rows += others
+    lines = [lines_of(one, results) for one in found.values()]
+    minutes = [mean(line["seconds"] for line in of_row) / 60 if of_row else math.nan for of_row in lines]
+    return sum(one.recipe(0).epochs for one in found.values()), sum(minutes)
 
 
 def table(rows: Sequence[Row], results: Results, times: Mapping[str, Any], comparable: bool = True) -> str:

@@ -13,7 +13,7 @@ from cct.passes.blocks import adjacent_blocks
 
 _ROUNDING = 1e-6  # of sums; what differs by less is the same, as the two ways to exchange one of two are
 _PATIENCE = 12  # rounds without a better swap before giving up
-_CHUNK = 2**20  # numbers that are compared at once, to bound memory
+_CHUNK = 2**20  # numbers that are compared at once, to bound memory; one pair of blocks at least
 _WORK = 2**27  # numbers that swaps compare in all per layer, to bound time
 _CANDIDATES = 512  # channels, the strongest left, that a growing block looks at, likewise
 
@@ -37,30 +37,32 @@ def group_channels(scores: Tensor, block: int, groups: int, entries: int, keep: 
         channels are no multiple of the block; it holds the last channels.
     """
     per_group = scores.shape[0] // groups
-    labels = adjacent_blocks(per_group, block).to(scores.device)
+    labels = adjacent_blocks(per_group, block)
     rows = -(-per_group // block)
     full = per_group // block
     if block == 1 or full < 2:
-        return torch.cat([labels + group * rows for group in range(groups)])
+        return torch.cat([labels + group * rows for group in range(groups)]).to(scores.device)
     generator = torch.Generator().manual_seed(seed)
     count = max(1, round(keep * scores.shape[1]))
     parts = []
-    for group, part in enumerate(torch.split(scores, per_group)):
+    # on the CPU, wherever the network is: the same blocks everywhere, and more small steps than a GPU likes
+    exact = scores.dtype if scores.dtype == torch.float64 else torch.float32
+    for group, part in enumerate(torch.split(scores.detach().to("cpu", exact), per_group)):
         evidence = part[: full * block].movedim(2, 0).contiguous()  # what is compared lies side by side
         members = _swap(evidence, _start(evidence, block, entries, count), entries, count, generator)
         labels = labels.clone()
-        labels[members.flatten()] = torch.arange(full, device=labels.device).repeat_interleave(block)
+        labels[members.flatten()] = torch.arange(full).repeat_interleave(block)
         parts.append(labels + group * rows)
-    return torch.cat(parts)
+    return torch.cat(parts).to(scores.device)
 
 
 def _kept(sums: Tensor, entries: int, count: int) -> Tensor:
     """What blocks (K, ..., columns) keep: (...)."""
     columns = _sum_of_largest(sums, entries)
-    if columns.device.type == "cpu":  # numpy partitions by vectors: 5 times as fast as topk
-        first = columns.shape[-1] - count
-        return torch.from_numpy(np.partition(columns.numpy(), first, axis=-1))[..., first:].sum(-1)
-    return columns.topk(count, dim=-1, sorted=False).values.sum(-1)
+    # numpy partitions by vectors, 5 times as fast as topk. In what order depends on the processor: float64 hides that
+    first = columns.shape[-1] - count
+    parted = torch.from_numpy(np.partition(columns.numpy(), first, axis=-1))
+    return parted[..., first:].sum(-1, dtype=torch.float64).to(columns.dtype)
 
 
 def _sum_of_largest(values: Tensor, count: int) -> Tensor:
@@ -69,7 +71,8 @@ def _sum_of_largest(values: Tensor, count: int) -> Tensor:
     for value in values:
         for place, other in enumerate(largest):
             largest[place], value = torch.maximum(value, other), torch.minimum(value, other)
-        largest += [value] if len(largest) < count else []
+        if len(largest) < count:
+            largest.append(value)
     return reduce(add, largest)
 
 
@@ -103,7 +106,7 @@ def _swap(evidence: Tensor, members: Tensor, entries: int, count: int, generator
     for _ in range(max(1, _WORK // (pairs * per_pair))):
         if idle == _PATIENCE:
             break
-        order = torch.randperm(rows, generator=generator).to(members.device)
+        order = torch.randperm(rows, generator=generator)
         gained = False
         for part in range(0, pairs, at_once):
             a = order[:pairs][part : part + at_once]

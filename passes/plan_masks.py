@@ -11,7 +11,7 @@ from torch import Tensor
 from cct.passes.blocks import Blocks, adjacent_blocks
 from cct.passes.choose_kernels import choose_kernels
 from cct.passes.choose_patterns import choose_patterns
-from cct.passes.choose_pool import ENTRIES, Pattern, frequent_pool, greedy_pool, pattern_matrix
+from cct.passes.choose_pool import ALL_PATTERNS, ENTRIES, Pattern, frequent_pool, greedy_pool, pattern_matrix
 from cct.passes.group_channels import group_channels
 from cct.recipe import Recipe
 
@@ -97,9 +97,11 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     keep = min(1.0, total / recipe.compression / whole)  # share of the blocks that will stay
 
     kernels = [scores[name].flatten(0, 1) for name in patterned]
+    first_pool = _generate(recipe, kernels, recipe.pool_size)  # by single kernels, for there are no blocks yet
     blocks = {}
     for seed, (name, score) in enumerate(scores.items(), start=recipe.seed):
-        blocks[name] = _tile(score, groups[name], recipe, recipe.block_of(name), name in patterned, keep, seed)
+        of_layer = first_pool if name in patterned else ()
+        blocks[name] = _tile(score, groups[name], recipe, recipe.block_of(name), of_layer, keep, seed)
     by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
     # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
     units = kernels if recipe.pool == "frequent" else [by_block[name].flatten(0, 1) for name in patterned]
@@ -117,28 +119,42 @@ def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Patte
 
 
 def _tile(
-    score: Tensor, groups: int, recipe: Recipe, block: tuple[int, int], patterned: bool, keep: float, seed: int
+    score: Tensor,
+    groups: int,
+    recipe: Recipe,
+    block: tuple[int, int],
+    pool: tuple[Pattern, ...],
+    keep: float,
+    seed: int,
 ) -> Blocks:
     outs, ins = score.shape[:2]
     height, width = block
     row = torch.arange(outs, device=score.device)
     if recipe.grouping == "swap":
-
-        def group(scores: Tensor, size: int, groups: int) -> Tensor:
-            """As if every pattern were in the pool; the others by what stays or goes by itself."""
-            if patterned:
-                return group_channels(scores, size, groups, ENTRIES, keep, seed)
-            by_itself = scores.flatten(1) if by_position(recipe, scores.shape[2]) else scores.sum(2)
-            return group_channels(by_itself[:, :, None], size, groups, 1, keep, seed)
-
         # outputs by what they want of single inputs, then inputs by what those rows want, then outputs again
         single = Blocks(row, torch.arange(ins, device=score.device))
-        row = group(single.gather(score), height, groups)
+        evidence, entries = _evidence(single.gather(score), recipe, pool)
+        row = group_channels(evidence, height, groups, entries, keep, seed)
         column = single.column
         if width > 1:
-            column = group(Blocks(row, single.column).gather(score).transpose(0, 1), width, 1)
-            row = group(Blocks(single.row, column).gather(score), height, groups)
+            evidence, entries = _evidence(Blocks(row, single.column).gather(score).transpose(0, 1), recipe, pool)
+            column = group_channels(evidence, width, 1, entries, keep, seed)
+            evidence, entries = _evidence(Blocks(single.row, column).gather(score), recipe, pool)
+            row = group_channels(evidence, height, groups, entries, keep, seed)
         return Blocks(row, column)
     per_group = adjacent_blocks(outs // groups, height)
     rows = torch.cat([per_group + group * (int(per_group[-1]) + 1) for group in range(groups)])
     return Blocks(rows.to(score.device), adjacent_blocks(ins, width).to(score.device))
+
+
+def _evidence(scores: Tensor, recipe: Recipe, pool: tuple[Pattern, ...]) -> tuple[Tensor, int]:
+    """What `group_channels` compares of scores (channels, columns, K), and how many of it a column keeps.
+
+    Of all patterns: positions, any `ENTRIES` of which are one. Of a smaller pool: what each of its patterns keeps, one
+    of which is chosen. Without patterns: positions or whole kernels, each by itself.
+    """
+    if len(pool) == len(ALL_PATTERNS):
+        return scores, ENTRIES
+    if pool:
+        return scores @ pattern_matrix(pool).to(scores).T, 1
+    return scores.flatten(1)[:, :, None] if by_position(recipe, scores.shape[2]) else scores.sum(2, keepdim=True), 1

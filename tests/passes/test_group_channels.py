@@ -1,3 +1,4 @@
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,3 +55,10 @@ def test_what_is_kept_of_any_number_of_positions(positions: int, data: st.DataOb
     scores = torch.rand(positions, 5, 7, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 2**16))))
     wanted = scores.sort(dim=0, descending=True).values[:entries].sum(0).sort(dim=-1, descending=True).values[..., :3]
     torch.testing.assert_close(_kept(scores, entries, 3), wanted.sum(-1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_of_any_type_and_of_what_is_trained(dtype: torch.dtype) -> None:
+    scores = torch.randn(16, 8, 9, generator=torch.Generator().manual_seed(0)).square().to(dtype)
+    wanted = group_channels(scores.float(), 4, 1, 4, 0.5, 0)
+    assert group_channels(scores.requires_grad_(), 4, 1, 4, 0.5, 0).equal(wanted)

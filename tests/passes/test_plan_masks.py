@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cct.passes.choose_pool import ALL_PATTERNS
+from cct.passes.choose_pool import ALL_PATTERNS, pattern_matrix
 from cct.passes.plan_masks import plan_masks
 from cct.recipe import Recipe
 
@@ -102,3 +102,16 @@ def test_all_patterns_by_default_and_the_users_own_if_given() -> None:
     assert plan_masks(scores(), GROUPS, Recipe()).pool == ALL_PATTERNS
     own = ((0, 1, 3, 4), (4, 5, 7, 8))
     assert plan_masks(scores(), GROUPS, Recipe(pool=own)).pool == own
+
+
+@pytest.mark.parametrize("pool", [((0, 1, 3, 4), (1, 2, 4, 5), (3, 4, 6, 7), (4, 5, 7, 8)), "greedy"])
+def test_channels_are_grouped_by_what_the_pool_can_keep(pool: str | tuple[tuple[int, ...], ...]) -> None:
+    given = {"a": torch.randn(64, 32, 9, generator=torch.Generator().manual_seed(0)).square()}
+    small, whole = Recipe(block=(4, 1), pool=pool, pool_size=4), Recipe(block=(4, 1))
+
+    def kept(grouped_by: Recipe) -> float:
+        of_blocks = plan_masks(given, {"a": 1}, grouped_by).blocks["a"].gather(given["a"])
+        matrix = pattern_matrix(plan_masks(given, {"a": 1}, small).pool)
+        return float((of_blocks @ matrix.T).amax(2).flatten().topk(16 * 18).values.sum())
+
+    assert kept(small) > 1.005 * kept(whole)
