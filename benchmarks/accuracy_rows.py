@@ -115,7 +115,7 @@ GROUPS: dict[str, list[Row]] = {
         Row("dense, distilled", {"compression": 1.0, **DISTILLED}, SEEDS, teacher="dense"),
         *_rows("", PATTERNS, (4, "1x1", (0,)), (4, "4x1", (0,)), (8, "4x1", (0,))),
         *_rows("distilled ", DISTILLED | PATTERNS, *SIZES, (4, "2x1", (0,)), (4, "8x1", (0,)), teacher="dense"),
-        *_rows("positions ", DISTILLED | POSITIONS, (2.25, "4x1", (0,)), *SIZES[4:], teacher="dense"),
+        *_rows("positions ", DISTILLED | POSITIONS, (2.25, "4x1", SEEDS), *SIZES[4:], teacher="dense"),
         *_rows("one ranking ", DISTILLED | ONE_RANKING, (4, "1x1", (0,)), (8, "1x1", SEEDS), teacher="dense"),
         *(_peer("unstructured", compression, cut_at=0.5) for compression in (4.0, 8.0)),
         *(_peer("channels", compression) for compression in (2.0, 4.0)),
