@@ -97,16 +97,12 @@ def _ablation(**rows: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-LATER_RATE = 0.02  # of the trainings after the first
-
-
-def _after(before: int, each: int, rate: float = LATER_RATE) -> list[Row]:
+def _after(before: int, each: int, rate: float) -> list[Row]:
     """ADMM and masked fine-tuning of as many epochs each, after a dense training."""
     trained, name = f"scratch, dense, {before} epochs", f"scratch, {before} + {each}"
-    suffix = "" if rate == LATER_RATE else f", rate {rate:g}"
     knobs, images = {**SCRATCH, "epochs": each, "learning_rate": rate}, NEW["images"]
-    admm = Row(f"{name} of ADMM{suffix}", knobs, method="admm", start=trained, images=images)
-    return [admm, Row(f"{name} + {each}{suffix}", knobs, method="masked", start=admm.name, images=images)]
+    admm = Row(f"{name} of ADMM, rate {rate:g}", knobs, method="admm", start=trained, images=images)
+    return [admm, Row(f"{name} + {each}, rate {rate:g}", knobs, method="masked", start=admm.name, images=images)]
 
 
 GROUPS: dict[str, list[Row]] = {
@@ -115,7 +111,7 @@ GROUPS: dict[str, list[Row]] = {
         Row("dense, distilled", {"compression": 1.0, **DISTILLED}, SEEDS, teacher="dense"),
         *_rows("", PATTERNS, (4, "1x1", (0,)), (4, "4x1", (0,)), (8, "4x1", (0,))),
         *_rows("distilled ", DISTILLED | PATTERNS, *SIZES, (4, "2x1", (0,)), (4, "8x1", (0,)), teacher="dense"),
-        *_rows("positions ", DISTILLED | POSITIONS, (2.25, "4x1", SEEDS), *SIZES[4:], teacher="dense"),
+        *_rows("positions ", DISTILLED | POSITIONS, (2.25, "4x1", (0, 1)), *SIZES[4:], teacher="dense"),
         *_rows("one ranking ", DISTILLED | ONE_RANKING, (4, "1x1", (0,)), (8, "1x1", SEEDS), teacher="dense"),
         *(_peer("unstructured", compression, cut_at=0.5) for compression in (4.0, 8.0)),
         *(_peer("channels", compression) for compression in (2.0, 4.0)),
@@ -160,14 +156,14 @@ GROUPS: dict[str, list[Row]] = {
                 {**SCRATCH, "choose_at": 0.3, "cut_at": 0.5, "epochs": epochs},
                 **NEW,
             )
-            for epochs in (8, 12)
+            for epochs in (8, 10, 12)
         ),
         *(
             Row(f"scratch, dense, {epochs} epochs", {**SCRATCH, "compression": 1.0, "epochs": epochs}, **NEW)
             for epochs in (6, 12)
         ),
-        *(row for before, each in ((6, 2), (6, 4), (12, 2), (12, 4), (12, 8)) for row in _after(before, each)),
-        *(row for rate in (0.05, 0.1) for row in _after(6, 4, rate)),
+        *(row for before, each in ((6, 2), (6, 4), (12, 2)) for row in _after(before, each, 0.1)),
+        *(row for each, rate in ((2, 0.02), (4, 0.02), (4, 0.05)) for row in _after(6, each, rate)),
     ],
     "Another learning rate": [
         Row("dense, rate 0.05", {"compression": 1.0, **FAST}, (0, 1)),
