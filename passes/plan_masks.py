@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -97,25 +97,24 @@ def plan_masks(scores: Mapping[str, Tensor], groups: Mapping[str, int], recipe: 
     keep = min(1.0, total / recipe.compression / whole)  # share of the blocks that will stay
 
     kernels = [scores[name].flatten(0, 1) for name in patterned]
-    first_pool = _generate(recipe, kernels, recipe.pool_size)  # by single kernels, for there are no blocks yet
+    first_pool = _generate(recipe, kernels)  # there are no blocks yet
     blocks = {}
     for seed, (name, score) in enumerate(scores.items(), start=recipe.seed):
         of_layer = first_pool if name in patterned else ()
         blocks[name] = _tile(score, groups[name], recipe, recipe.block_of(name), of_layer, keep, seed)
-    by_block = {name: blocks[name].gather(score) for name, score in scores.items()}
-    # "frequent" counts single kernels, as the paper does; "greedy" looks at what shares a pattern
-    units = kernels if recipe.pool == "frequent" else [by_block[name].flatten(0, 1) for name in patterned]
-    pool = _generate(recipe, units, recipe.pool_size) if patterned else ()
+    pool = first_pool
+    if recipe.pool == "greedy":  # looks at what shares a pattern; "frequent" counts single kernels, as the paper does
+        pool = _generate(recipe, [blocks[name].gather(scores[name]).flatten(0, 1) for name in patterned])
     return Plan(pool, blocks, frozenset(patterned))
 
 
-def _generate(recipe: Recipe, units: Iterable[Tensor], size: int) -> tuple[Pattern, ...]:
+def _generate(recipe: Recipe, units: Sequence[Tensor]) -> tuple[Pattern, ...]:
+    """A pool for units (N, 9) of each layer with patterns; empty if there is none."""
+    if not units:
+        return ()
     if not isinstance(recipe.pool, str):
         return recipe.pool
-    make: Callable[[Iterable[Tensor], int], tuple[Pattern, ...]]
-    make = {"greedy": greedy_pool, "frequent": frequent_pool}[recipe.pool]
-    units = list(units)
-    return make(units, size) if units else ()
+    return {"greedy": greedy_pool, "frequent": frequent_pool}[recipe.pool](units, recipe.pool_size)
 
 
 def _tile(
