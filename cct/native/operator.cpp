@@ -1,6 +1,8 @@
 // cct::PatternConv for ONNX Runtime: what the library registers, and how ONNX Runtime calls it.
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "infer_shape.h"
 #include "isa.h"
@@ -95,6 +97,49 @@ Operator make_operator(const OrtApi* api, const Form& form, const Types& types, 
   return op;
 }
 
+// What one runtime has registered. Sessions keep pointers to the domain and the operators and tell nobody
+// when they end, so both stay.
+struct Registered {
+  const OrtApi* api;
+  OrtCustomOpDomain* domain = nullptr;
+  std::vector<Operator> operators;
+
+  explicit Registered(const OrtApi* api) : api(api) {
+    for (const Form& form : kForms) {
+      for (const Types& types : kTypes) {
+        for (const Provider& provider : kProviders) {
+          operators.push_back(make_operator(api, form, types, provider));
+        }
+      }
+    }
+    cct::check_status(api, ort::CreateCustomOpDomain(api, kDomain, &domain), "domain");
+    try {
+      for (const Operator& op : operators) {
+        cct::check_status(api, ort::CustomOpDomain_Add(api, domain, &op), "domain");
+      }
+    } catch (...) {
+      ort::ReleaseCustomOpDomain(api, domain);
+      throw;
+    }
+  }
+};
+
+// The domain of a runtime: made at the first call, and read only from then on, so that any number of sessions
+// share it. A process may have several runtimes, each with its own API and its own kind of domain. One that
+// is unloaded leaves its domain behind.
+OrtCustomOpDomain* domain_of(const OrtApi* api) {
+  // Neither is destroyed at exit: other threads may still create sessions then.
+  static std::mutex& mutex = *new std::mutex;
+  static auto& all = *new std::vector<std::unique_ptr<const Registered>>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  for (const auto& known : all) {
+    if (known->api == api) return known->domain;
+  }
+  all.reserve(all.size() + 1);  // so that a domain that was made is kept
+  all.push_back(std::make_unique<Registered>(api));
+  return all.back()->domain;
+}
+
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
@@ -109,18 +154,7 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
   }
   return guarded(api, [&]() -> OrtStatus* {
     cct::choose_isa(
-        nullptr);  // a CCT_ISA that cannot be had fails here, also for a model without the operator
-    // The session keeps pointers to the domain and the operators and tells nobody when it ends, so they stay.
-    OrtCustomOpDomain* domain = nullptr;
-    cct::check_status(api, ort::CreateCustomOpDomain(api, kDomain, &domain), "domain");
-    for (const Form& form : kForms) {
-      for (const Types& types : kTypes) {
-        for (const Provider& provider : kProviders) {
-          auto op = std::make_unique<Operator>(make_operator(api, form, types, provider));
-          cct::check_status(api, ort::CustomOpDomain_Add(api, domain, op.release()), "domain");
-        }
-      }
-    }
-    return ort::AddCustomOpDomain(api, options, domain);
+        nullptr);  // what CCT_ISA asks for in vain fails here, also without the operator in a model
+    return ort::AddCustomOpDomain(api, options, domain_of(api));
   });
 }

@@ -68,6 +68,7 @@ constexpr Function<93, void(OrtStatus*)> ReleaseStatus;
 
 constexpr Function<26, OrtStatus*(const char*, OrtCustomOpDomain**)> CreateCustomOpDomain;
 constexpr Function<27, OrtStatus*(OrtCustomOpDomain*, const OrtCustomOp*)> CustomOpDomain_Add;
+constexpr Function<101, void(OrtCustomOpDomain*)> ReleaseCustomOpDomain;
 constexpr Function<28, OrtStatus*(OrtSessionOptions*, OrtCustomOpDomain*)> AddCustomOpDomain;
 
 constexpr Function<85, OrtStatus*(const OrtKernelInfo*, const char*, float*)> KernelInfoGetAttribute_float;

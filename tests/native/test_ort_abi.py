@@ -40,6 +40,7 @@ SLOTS = {
     "KernelContext_GetOutput": 91,
     "ReleaseStatus": 93,
     "ReleaseTensorTypeAndShapeInfo": 99,
+    "ReleaseCustomOpDomain": 101,
     "ReleaseAllocator": 132,
     "KernelInfoGetAttributeArray_int64": 163,
     "KernelContext_GetGPUComputeStream": 193,
