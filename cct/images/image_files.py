@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from cct.errors import DataError
+from cct.regular_file import check_regular
 from cct.text import first_line
 
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+# Pillow chooses by the first bytes, whatever the name says, and some of its other readers start a program: of these
+# alone may one be reached.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MODES = {1: "L", 3: "RGB"}  # channels -> Pillow's name
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _TO_BYTE = 257  # 65535 / 255
 
 
@@ -59,21 +62,20 @@ def image_size(path: Path) -> tuple[int, int]:
         DataError: the file is no image.
     """
     try:
-        if not path.is_file():  # a pipe would be waited for
-            raise OSError("no regular file, or a link to none")
-        with Image.open(path) as image:
+        check_regular(path)  # a pipe would be waited for
+        with Image.open(path, formats=FORMATS) as image:
             return image.height, image.width
-    except _UNREADABLE as error:
-        raise DataError(f"{path} is no readable image: remove or replace it ({first_line(error)})") from error
+    except Exception as error:  # Pillow raises many kinds
+        raise _unreadable(path, error) from error
 
 
 def _decode(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.uint8]:
     """Decode to (height, width) or (height, width, 3), resized to cover and cut evenly where the size differs."""
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             image = _to_mode(file, mode)
-    except _UNREADABLE as error:
-        raise DataError(f"{path} is no readable image: remove or replace it ({first_line(error)})") from error
+    except Exception as error:  # as above
+        raise _unreadable(path, error) from error
     if (image.height, image.width) != (height, width):
         # Cut before resizing: of a very long image the resized whole would fill the memory.
         scale = min(image.height / height, image.width / width)
@@ -86,6 +88,14 @@ def _decode(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.ui
         )
         image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
     return np.array(image)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if isinstance(error, UnidentifiedImageError):  # whose text has the whole path once more
+        reason = f"none of {', '.join(FORMATS)}"
+    else:
+        reason = "larger than the memory" if isinstance(error, MemoryError) else first_line(error)
+    return DataError(f"{path} is no readable image: remove or replace it ({reason})")
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

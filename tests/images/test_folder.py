@@ -1,5 +1,9 @@
+import io
 import os
+import re
 import shutil
+import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,8 @@ import torch
 from PIL import Image
 
 from cct.data import IMAGENET_MEAN, Data, load_data
+from cct.errors import DataError
+from cct.images.image_files import EXTENSIONS, FORMATS, FileImages, image_size
 
 
 def test_folder(folder: Path) -> None:
@@ -109,6 +115,95 @@ def test_an_unreadable_image_is_named(folder: Path, content: bytes, refused: Any
     broken = folder / "train" / "bee" / "2.png"
     broken.write_bytes(content)
     assert f"{broken} is no readable image" in refused(folder)
+
+
+POSTSCRIPT = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 8 8
+%%EndComments
+(ran) (w) file closefile
+showpage
+%%EOF
+"""
+
+
+def foreign_images() -> dict[str, bytes]:
+    """What Pillow can write or read, and is not in the documentation's list."""
+    found = {"EPS": POSTSCRIPT, "XPM": b'/* XPM */\nstatic char *x[] = {\n"1 1 1 1",\n"a c #000000",\n"a"};\n'}
+    for kind in ("ICO", "TGA", "PCX", "SGI", "JPEG2000", "DDS", "ICNS", "MSP", "SPIDER", "DIB", "AVIF", "QOI"):
+        buffer = io.BytesIO()
+        mode = {"MSP": "1", "SPIDER": "F"}.get(kind, "RGB")
+        try:
+            Image.new(mode, (8, 8)).save(buffer, kind)
+        except (KeyError, OSError, ValueError):  # this Pillow can't write it
+            continue
+        found[kind] = buffer.getvalue()
+    return found
+
+
+@pytest.mark.parametrize("kind", foreign_images())
+def test_no_other_reader_of_pillow_is_reached(
+    folder: Path, refused: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow goes by the first bytes, and runs Ghostscript for PostScript, whatever the file is called."""
+    hidden = folder / "train" / "bee" / "2.png"
+    hidden.write_bytes(foreign_images()[kind])
+    Image.init()
+    reached = []
+    for other, (factory, accept) in list(Image.OPEN.items()):
+        if other not in FORMATS:
+
+            def spy(*given: Any, other: str = other, factory: Any = factory) -> Any:
+                reached.append(other)
+                return factory(*given)
+
+            monkeypatch.setitem(Image.OPEN, other, (spy, accept))
+    monkeypatch.setattr(subprocess, "Popen", lambda *given, **more: reached.append("a program"))
+    message = refused(folder)
+    assert (
+        f"{hidden} is no readable image: remove or replace it (none of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP)" in message
+    )
+    assert not reached
+
+
+def test_a_photo_of_several_images_is_a_jpeg(folder: Path) -> None:
+    """Of some cameras; the first image counts."""
+    photo = folder / "train" / "bee" / "9.jpg"
+    Image.new("RGB", (8, 8), "white").save(photo, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    assert FileImages([photo], 8, 8, 3).load(torch.tensor([0])).min() == 255
+
+
+def test_the_documented_images_are_read(folder: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "models-and-data.md").read_text()
+    listed = re.search(r"Files: (.*?)\.", text, re.DOTALL)
+    assert listed is not None
+    for kind in re.split(r",\s+", listed[1]):
+        for label in ("ant", "bee", "cat"):
+            Image.new("L" if kind == "pgm" else "RGB", (8, 8)).save(folder / "train" / label / f"9.{kind}")
+    assert len(load_data(str(folder)).train) == 12 + 3 * len(EXTENSIONS - {".jpg", ".tif"})
+
+
+@pytest.mark.parametrize("kind", ["png", "gif", "jpeg", "bmp", "tiff", "webp", "ppm"])
+def test_whatever_pillow_raises_names_the_image(folder: Path, kind: str) -> None:
+    """Bytes of each format changed at random: images, or one line."""
+    rng = np.random.default_rng(len(kind))
+    buffer = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (9, 7, 3), np.uint8)).save(buffer, kind)
+    whole = np.frombuffer(buffer.getvalue(), np.uint8)
+    path, lines = folder / f"x.{kind}", []
+    for _ in range(300):
+        changed = whole.copy()
+        at = rng.integers(0, min(len(whole), 300), rng.integers(1, 6))
+        changed[at] = rng.integers(0, 256, len(at))
+        path.write_bytes(changed.tobytes())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if max(image_size(path)) < 5000:
+                    FileImages([path], 8, 8, 3).load(torch.tensor([0]))
+        except DataError as error:
+            lines.append(str(error))
+    assert lines
+    assert not any("\n" in line for line in lines)
 
 
 def test_a_truncated_image_is_named(folder: Path, refused: Any) -> None:
