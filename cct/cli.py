@@ -1,6 +1,6 @@
 """The command line; `main` owns the exit codes.
 
-0 done or passed, 1 a gate that failed, 2 everything else, 130 Ctrl-C.
+0 done or passed, 1 a gate that failed, 2 everything else, SIGTERM and SIGHUP too, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -26,7 +27,12 @@ from cct.commands.inspect import inspect
 from cct.commands.selftest import selftest
 from cct.commands.validate import validate
 from cct.errors import CctError
-from cct.text import first_line, message
+from cct.signals import Ended, orderly_end
+from cct.text import first_line, message, printable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# what a disk, a mount or a limit of the system says, whatever we do
+_NOT_OURS = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENODEV)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -37,6 +43,10 @@ def cli(ctx: click.Context, debug: bool) -> None:
     """Prune a CNN while you fine-tune it, export one ONNX file, run it several times faster in ONNX Runtime."""
     if ctx.invoked_subcommand != compress.name:
         processes.stay_alone()
+    try:
+        os.getcwd()
+    except OSError as error:  # torch would end the process, with words that mislead
+        raise CctError(f"the current folder is gone or can't be read ({error.strerror}): cd to another") from error
 
 
 cli.add_command(bench)
@@ -52,8 +62,10 @@ cli.add_command(validate)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # From 1.31 on ONNX Runtime keeps and sends statistics of its use, in Linux too, unless this stands before it loads.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
-        with warnings.catch_warnings(), processes.undisturbed_end():
+        with warnings.catch_warnings(), processes.undisturbed_end(), orderly_end():
             warnings.showwarning = _show_once()
             code = cli.main(args=given, prog_name="cct", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -64,9 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 0 if completed else 2
         if not _by_click(done):
             _say(f"Error: code that is not cct's called {first_line(done)}: take that out")
-    except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted")
-        code = 130
+    except (click.Abort, KeyboardInterrupt) as error:
+        ended = error.__cause__ if isinstance(error, click.Abort) else error
+        _say(f"Error: ended by {ended}" if isinstance(ended, Ended) else "Interrupted")
+        code = 2 if isinstance(ended, Ended) else 130
     except Exception as error:
         trace = f"{traceback.format_exc()}\n" if "--debug" in given else ""
         _say(f"{trace}Error: {_line(error)}")
@@ -77,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _say(text: str) -> None:
     """Say why the run ends; of several processes, one does."""
     if processes.speaks():
-        click.echo(text, err=True)
+        with suppress(OSError):  # the terminal may be gone, its disk full: the code says it all the same
+            click.echo(text, err=True)
 
 
 def _by_click(done: SystemExit) -> bool:
@@ -111,8 +125,12 @@ def _line(error: Exception) -> str:
     # torch has no class of its own for memory of the CPU
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return "out of memory: smaller images (--size) or, in training, a smaller --batch-size need less"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"{error.filename or 'what was to be written'} has no place: the disk is full"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"{printable(error.filename or 'what was to be written')} has no place ({error.strerror}): make room"
+    if isinstance(error, OSError) and error.errno in _NOT_OURS:
+        return f"{printable(error.filename or 'a file')} can't be read or written ({error.strerror}): mend that first"
+    if isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error):
+        return "there is no folder for temporary files that can be written to: set TMPDIR to one"
     if processes.count() > 1 and ("closed by peer" in str(error) or "reset by peer" in str(error)):
         return "another process of this run has ended without a word: was it killed, or out of memory?"
     return (

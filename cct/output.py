@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cct.errors import CctError
+
+_SHOWN = 40  # characters of a name that a temporary name repeats: any name of ours must still fit with more around it
 
 
 def check_output(path: Path, kept: Sequence[Path], beside: Sequence[Path] = ()) -> None:
@@ -45,11 +49,21 @@ def check_target(path: Path, option: str, kept: Sequence[Path]) -> None:
         linked = path.exists() and any(file.exists() and path.samefile(file) for file in kept)
         if linked or path.resolve() in [file.resolve() for file in kept]:
             raise CctError(f"{option}: {path} would replace the model or another file of the run; give another name")
-        writable = path.parent.is_dir() and os.access(path.parent, os.W_OK)
+        writable = path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)
+        if writable and os.path.lexists(path) and not _replaceable(path):
+            raise CctError(f"{option}: {path} is there and can't be replaced, it belongs to another; give another name")
     except OSError as error:
         raise CctError(f"{option}: {path} can't be written ({error.strerror}); give another name") from error
     if not writable:
         raise CctError(f"{option}: {path.parent} is no folder that can be written to")
+
+
+def _replaceable(path: Path) -> bool:
+    """Whether a file can be kept aside and replaced; in a folder as /tmp is, only whose it is may replace it."""
+    folder, file = path.parent.stat(), path.lstat()
+    if not stat.S_ISLNK(file.st_mode) and not os.access(path, os.R_OK):
+        return False
+    return not folder.st_mode & stat.S_ISVTX or os.geteuid() in (0, folder.st_uid, file.st_uid)
 
 
 def write(path: Path, content: bytes) -> None:
@@ -59,7 +73,7 @@ def write(path: Path, content: bytes) -> None:
         CctError: the file can't be written; nothing is left behind.
     """
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_SHOWN]}.")
     except OSError as error:
         raise CctError(f"{path} can't be written ({error.strerror}): make room there, or give another place") from error
     try:
@@ -74,7 +88,8 @@ def write(path: Path, content: bytes) -> None:
     except OSError as error:
         raise CctError(f"{path} can't be written ({error.strerror}): make room there, or give another place") from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that fails has been told of
+            os.unlink(name)
 
 
 def place(made: Mapping[Path, Path], aside: Path) -> None:

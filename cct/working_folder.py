@@ -53,11 +53,7 @@ def working_folder(output: Path, resume: bool = False) -> Iterator[Path]:
 def _lock(folder: Path, output: Path) -> int:
     """Make the folder and take it; the lock goes with the descriptor, however this process ends."""
     while True:
-        try:
-            with suppress(FileExistsError):
-                folder.mkdir()
-        except OSError as error:
-            raise CctError(f"{folder} can't be made ({error.strerror}): give another --output") from error
+        made = _make(folder)
         try:
             if folder.is_symlink() or not _ours(folder):
                 raise CctError(f"{folder} is in the way: it is no folder of cct")
@@ -65,6 +61,8 @@ def _lock(folder: Path, output: Path) -> int:
         except FileNotFoundError:
             continue  # another run has just removed it
         except OSError as error:
+            if made:
+                _remove(folder)
             raise CctError(f"{folder} can't be used ({error.strerror}): give another --output") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,10 +71,23 @@ def _lock(folder: Path, output: Path) -> int:
             raise CctError(f"another cct is writing {output}: wait for it, or give another --output") from error
         except OSError as error:
             os.close(descriptor)
+            if made:
+                _remove(folder)
             raise CctError(f"{folder} can't be locked ({error.strerror}): give another --output") from error
         if os.fstat(descriptor).st_nlink:
             return descriptor
         os.close(descriptor)  # another run has just removed the file that was locked
+
+
+def _make(folder: Path) -> bool:
+    """Whether it was not there."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise CctError(f"{folder} can't be made ({error.strerror}): give another --output") from error
+    return True
 
 
 def _ours(folder: Path) -> bool:
@@ -91,5 +102,5 @@ def _remove(folder: Path) -> None:
         for entry in folder.iterdir():
             if entry.name != _LOCK:
                 entry.unlink()
-        (folder / _LOCK).unlink()
+        (folder / _LOCK).unlink(missing_ok=True)
         folder.rmdir()

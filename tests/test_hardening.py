@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 from process import COMMAND, MODEL
 
 
-def shell(line: str, *given: object, **more: str) -> subprocess.CompletedProcess[str]:
+def shell(line: str, *given: object, **more: Any) -> subprocess.CompletedProcess[str]:
     """A line of bash in which "$@" is the command."""
     command = ["bash", "-c", f"set -o pipefail; {line}", "bash", *map(str, (*COMMAND, *given))]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
@@ -25,3 +28,33 @@ def test_a_closed_stream_moves_nothing_to_the_other(closing: str, output: str, t
     done = shell(f'"$@" {closing}', "inspect", MODEL, "--arch", "./net.py:make", "--json", cwd=tmp_path)
     assert done.stdout.startswith(output or "{")
     assert "loud" not in (done.stderr if output else done.stdout)
+
+
+def test_where_nothing_can_be_said_the_code_says_it() -> None:
+    """An error whose line has no place is not 1, a gate that failed."""
+    assert shell('"$@" 2> /dev/full', "inspect", "missing.onnx").returncode == 2
+
+
+def test_a_full_disk_behind_the_output() -> None:
+    done = shell('"$@" > /dev/full', "inspect", MODEL)
+    assert done.returncode == 2
+    assert done.stderr == "Error: what was to be written has no place (No space left on device): make room\n"
+
+
+def test_a_current_folder_that_is_gone_is_told() -> None:
+    """torch would end the process, and say that a library can't be loaded."""
+    done = shell('cd "$(mktemp -d)" && rmdir "$PWD" && "$@"', "export", MODEL)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: the current folder is gone")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_onnxruntime_keeps_and_sends_nothing(compressed: Path, tmp_path: Path) -> None:
+    """From 1.31 on it has statistics of its use, in the home folder and that of temporary files."""
+    done = shell('"$@"', "bench", compressed / "m.onnx", "--threads", 1, env={**os.environ, **places(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def places(folder: Path) -> dict[str, str]:
+    return dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(folder))

@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from cct.errors import CctError
-from cct.output import place, write
+from cct.output import check_target, place, write
 
 NAMES = ("a", "b", "c")
 
@@ -35,6 +36,53 @@ def test_write_replaces_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert content(tmp_path) == {"a": "2"}
     with pytest.raises(CctError, match="none/a can't be written"):
         write(tmp_path / "none" / "a", b"1")
+
+
+@pytest.mark.parametrize("name", ["m" * 250 + ".onnx", "ä" * 125 + ".onnx"])
+def test_the_longest_names_are_written(name: str, tmp_path: Path) -> None:
+    """What the file system takes, though a temporary name is made of it."""
+    check_target(tmp_path / name, "-o", [])
+    write(tmp_path / name, b"1")
+    assert content(tmp_path) == {name: "1"}
+    with pytest.raises(CctError, match="File name too long"):
+        check_target(tmp_path / f"m{name}", "-o", [])
+
+
+# The check by nobody, after imports that only root may read.
+BY_NOBODY = """
+import os, sys
+from pathlib import Path
+from cct.errors import CctError
+from cct.output import check_target
+os.setuid(65534)
+try:
+    check_target(Path(sys.argv[1]), "-o", [])
+except CctError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize(
+    ("folder", "file", "line"),
+    [
+        (0o1777, 0o644, "is there and can't be replaced"),  # as in /tmp
+        (0o777, 0o600, "is there and can't be replaced"),  # what can't be read can't be kept aside
+        (0o777, 0o644, ""),
+        (0o766, 0o644, "can't be written"),
+        (0o755, 0o644, "is no folder that can be written to"),
+    ],
+)
+def test_what_another_user_owns_is_told_before_any_work(folder: int, file: int, line: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "m.onnx"
+        path.touch()
+        path.chmod(file)
+        Path(name).chmod(folder)
+        done = subprocess.run([sys.executable, "-c", BY_NOBODY, str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert line in done.stdout
+    assert bool(line) == bool(done.stdout)
 
 
 def test_place_moves_all(made: dict[Path, Path], tmp_path: Path) -> None:

@@ -106,12 +106,20 @@ def test_a_run_that_is_stopped_again_and_again_ends_in_the_same_bytes(whole: Pat
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_an_interruption_before_the_first_epoch_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "code", "line"),
+    [
+        ("SIGINT", 130, "Interrupted"),
+        ("SIGTERM", 2, "Error: ended by SIGTERM"),
+        ("SIGHUP", 2, "Error: ended by SIGHUP"),
+    ],
+)
+def test_an_end_before_the_first_epoch_leaves_nothing(name: str, code: int, line: str, tmp_path: Path) -> None:
     process = start(tmp_path)
     wait(process, (tmp_path / FOLDER).exists)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.Signals[name])
     said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == "Interrupted"
+    assert process.returncode == code
+    assert said.splitlines()[-1] == line
     assert "--resume" not in said
     assert not names(tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -116,6 +117,28 @@ def test_what_is_not_ours_is_left_alone(output: Path, tmp_path: Path) -> None:
     with pytest.raises(CctError, match="is in the way"), working_folder(output):
         pass
     assert not os.listdir(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(("call", "words"), [("os.open", "can't be used"), ("fcntl.flock", "can't be locked")])
+def test_a_folder_that_can_t_be_taken_does_not_stay(
+    call: str, words: str, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk without room and a mount without locks."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, fail)
+        with pytest.raises(CctError, match=words), working_folder(output):
+            pass
+    assert not list(output.parent.iterdir())
+    (output.parent / ".m.cct").mkdir()
+    (output.parent / ".m.cct" / "lock").touch()  # of a run that was killed, or that is starting
+    monkeypatch.setattr(call, fail)
+    with pytest.raises(CctError, match=words), working_folder(output):
+        pass
+    assert (output.parent / ".m.cct" / "lock").exists()
 
 
 def test_where_no_folder_can_be_made_is_told_at_once():
