@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx_ir as ir
-from google.protobuf.message import Message
 from onnx_ir.external_data import set_base_dir
 
 from cct.check_expansion import check_expansion
@@ -131,7 +131,7 @@ def _tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
             yield from attribute.as_tensors()
 
 
-def _holds_sparse(message: Message) -> bool:
+def _holds_sparse(message: Any) -> bool:
     """Whether a sparse tensor lies anywhere in a message of protobuf, which are nested 100 deep at most."""
     for field, value in message.ListFields():
         kind = field.message_type
@@ -139,7 +139,7 @@ def _holds_sparse(message: Message) -> bool:
             continue
         if kind.name == "SparseTensorProto":
             return True
-        if any(map(_holds_sparse, [value] if isinstance(value, Message) else value)):
+        if any(map(_holds_sparse, value if isinstance(value, Iterable) else [value])):
             return True
     return False
 

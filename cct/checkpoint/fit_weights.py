@@ -29,13 +29,14 @@ def fit_weights(path: Path, network: Network, weights: Mapping[str, Tensor]) -> 
         given = {name: tensor for name, tensor in given.items() if name in wanted or not _is_auxiliary(name)}
     _check_names(path, network, given, wanted)
     for name, tensor in given.items():
-        if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized or tensor.is_meta:
+        odd = tensor.is_nested or tensor.is_complex() or tensor.is_quantized or tensor.is_meta
+        if odd or tensor.layout != torch.strided:
             raise CheckpointError(f"{path}: {name} is no plain dense tensor")
         if tensor.is_floating_point() < wanted[name].is_floating_point():
-            kind = str(tensor.dtype).removeprefix("torch.")
+            kind = _kind(tensor)
             raise CheckpointError(f"{path}: {name} is {kind}, quantized perhaps: give the weights as floating point")
     _check_shapes(path, network, given, wanted)
-    converted = {name: tensor.to(wanted[name].dtype) for name, tensor in given.items()}
+    converted = {name: _convert(path, name, tensor, wanted[name].dtype) for name, tensor in given.items()}
     _check_values(path, converted)
     network.module.load_state_dict(converted, strict=False)
 
@@ -58,6 +59,18 @@ def check_module(path: Path, module: nn.Module) -> nn.Module:
         raise CheckpointError(f"{path} holds a module without weights: give a trained network")
     _check_values(path, values)
     return module
+
+
+def _convert(path: Path, name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    try:
+        return tensor.to(dtype)
+    except RuntimeError as error:  # of some types, such as 4 bits, PyTorch can do no more than keep them
+        what = f"is {_kind(tensor)}, which PyTorch does not convert: give the weights as float32"
+        raise CheckpointError(f"{path}: {name} {what}") from error
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _bare(weights: Mapping[str, Tensor], wanted: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ def load_own(source: ModelSource, raw: dict[Any, Any], sha256: str) -> LoadedMod
     """
     path = source.path
     if type(raw["cct_checkpoint"]) is not int or raw["cct_checkpoint"] != VERSION:
-        raise CheckpointError(f"{path} has version {printable(raw['cct_checkpoint'])}, this cct reads {VERSION}")
+        raise CheckpointError(f"{path} has version {_shown(raw['cct_checkpoint'])}, this cct reads {VERSION}")
     if source.key is not None and not source.shared:
         raise CheckpointError(f"{path} is a checkpoint of cct, which knows where its weights are: leave out --key")
     weights = as_weights(raw.get("state_dict"))
@@ -70,7 +70,7 @@ def load_own(source: ModelSource, raw: dict[Any, Any], sha256: str) -> LoadedMod
         if known is None:
             raise CheckpointError(f"{path} does not name its network: give --arch package.module:factory")
         if type(known) is not str or known not in MODELS:
-            raise CheckpointError(f"{path} names the network {printable(known)!r}; known are {', '.join(MODELS)}")
+            raise CheckpointError(f"{path} names the network {_shown(known)!r}; known are {', '.join(MODELS)}")
         check_arguments(arguments, f"{path} has wrong arch_args: {known}")
         network = build_known(known, arguments)
     fit_weights(path, network, weights)
@@ -117,6 +117,11 @@ def save_checkpoint(
     buffer = io.BytesIO()  # torch.save to a path would write the path's name into the file
     torch.save(content, buffer)
     write(path, buffer.getvalue())
+
+
+def _shown(value: object) -> str:
+    """A value for a message: what is neither text nor number may be too deep to be written out."""
+    return printable(value if type(value) in (str, int) else type(value).__name__)
 
 
 def _scale(path: Path, raw: Mapping[str, Any], name: str) -> tuple[float, ...] | None:

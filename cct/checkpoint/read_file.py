@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 import re
-import stat
 import struct
 import warnings
 import zipfile
@@ -17,9 +15,10 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from cct.checkpoint.check_pickle import check_pickle, check_sizes
+from cct.checkpoint.check_pickle import check_parts, check_pickle
 from cct.checkpoint.recognize import recognize_archive, recognize_head
 from cct.errors import CheckpointError
+from cct.regular_file import check_regular
 from cct.text import first_line, printable
 from cct.user_code import allow_imports_from
 
@@ -69,12 +68,8 @@ def read_file(path: Path, trust_pickle: bool) -> tuple[Any, str]:
 
 
 def _read(path: Path) -> bytes:
+    check_regular(path, CheckpointError)
     try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise CheckpointError(f"{path} is a folder, not a checkpoint: give the file in it")
-        if not stat.S_ISREG(mode):
-            raise CheckpointError(f"{path} is no regular file: save the checkpoint to one")
         with path.open("rb") as file:
             head = file.read(_HEAD)
             if not head:
@@ -100,23 +95,26 @@ def _check(path: Path, content: bytes) -> None:
     """Refuse what would be dangerous or pointless to give to torch.
 
     Raises:
-        CheckpointError: the file is something else.
-        Exception: the file is damaged or hostile.
+        CheckpointError: the file is something else, or hostile.
+        Exception: the file is damaged.
     """
     stream = io.BytesIO(content)
-    if not content.startswith(_ZIP):
-        for _ in range(_PICKLES_BEFORE_ZIP):
-            check_pickle(stream)
-        return
-    with zipfile.ZipFile(stream) as archive:
-        names = archive.namelist()
-        what = recognize_archive(names)
-        if what is not None:
-            raise CheckpointError(f"{path} is not a checkpoint but {what}")
-        check_sizes(archive, len(content))
-        for name in names:
-            if name.split("/")[-1] == "data.pkl":
-                check_pickle(io.BytesIO(archive.read(name)))
+    try:
+        if not content.startswith(_ZIP):
+            for _ in range(_PICKLES_BEFORE_ZIP):
+                check_pickle(stream)
+            return
+        with zipfile.ZipFile(stream) as archive:
+            names = archive.namelist()
+            what = recognize_archive(names)
+            if what is not None:
+                raise CheckpointError(f"{path} is not a checkpoint but {what}")
+            check_parts(archive, len(content))
+            for name in names:
+                if name.lower().split("/")[-1] == "data.pkl":
+                    check_pickle(io.BytesIO(archive.read(name)))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no checkpoint, or is damaged: it {first_line(error)}") from error
 
 
 def _load(content: bytes, weights_only: bool) -> Any:

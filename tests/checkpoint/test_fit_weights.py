@@ -1,4 +1,5 @@
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from cct.checkpoint import load_model
+from cct.errors import CheckpointError
 from cct.models import MODELS
 from cct.source import ModelSource
 
@@ -91,6 +93,33 @@ def test_values_that_do_not_fit(
     net: nn.Module, save: Any, refused: Any, name: str, tensor: torch.Tensor, message: str
 ) -> None:
     assert message in refused(save(net.state_dict() | {name: tensor}))
+
+
+SMALL = ("float4_e2m1fn_x2", "float8_e8m0fnu", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "bits8", "uint16")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_types_that_pytorch_can_only_keep(net: nn.Module, save: Any, name: str) -> None:
+    """The weights, or one line."""
+    dtype = getattr(torch, name)
+    tensor = torch.full((16 * dtype.itemsize,), 0x38, dtype=torch.uint8).view(dtype)
+    path = save(net.state_dict() | {"bn1.bias": tensor})
+    line = f"bn1.bias is {name}, "
+    try:
+        loaded = load_model(ModelSource(path, RESNET)).module
+    except CheckpointError as error:
+        line = str(error)
+    else:
+        assert torch.equal(loaded.state_dict()["bn1.bias"], tensor.float())
+        assert dtype.is_floating_point
+    assert f"bn1.bias is {name}, " in line
+
+
+def test_nested_tensors(net: nn.Module, save: Any, refused: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's, that they are a prototype
+        path = save(net.state_dict() | {"bn1.bias": torch.nested.nested_tensor([torch.zeros(16)])})
+    assert "calls torch._utils._rebuild_nested_tensor as no checkpoint needs to: save" in refused(path)
 
 
 def test_another_number_of_classes_is_explained(tmp_path: Path, net: nn.Module, save: Any, refused: Any) -> None:

@@ -74,7 +74,7 @@ def test_it_knows_its_own_key(tmp_path: Path, net: nn.Module, refused: Any) -> N
     ("change", "message"),
     [
         ({"cct_checkpoint": 2}, "has version 2, this cct reads 1"),
-        ({"cct_checkpoint": torch.ones(2)}, "this cct reads 1"),
+        ({"cct_checkpoint": torch.ones(2)}, "has version Tensor, this cct reads 1"),
         ({"arch": "os:system"}, "names the network 'os:system'; known are digits_net"),
         ({"arch": "a\nb\x1b[31m"}, r"names the network 'a\\nb\\x1b[31m'; known"),
         ({"arch": ["resnet20"]}, "names the network"),
@@ -95,6 +95,27 @@ def test_it_knows_its_own_key(tmp_path: Path, net: nn.Module, refused: Any) -> N
 def test_what_it_says_is_checked(net: nn.Module, save: Any, refused: Any, change: dict[str, Any], message: str) -> None:
     content = {"cct_checkpoint": 1, "arch": "resnet20", "arch_args": {}, "state_dict": net.state_dict()}
     assert message in refused(save(content | change), None)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("cct_checkpoint", "has version list, this cct reads 1"),
+        ("arch", "names the network 'list'"),
+        ("arch_args", "resnet20 takes num_classes and in_channels alone"),
+        ("state_dict", "has no weights in its state_dict"),
+        ("mean", "mean is no list of numbers"),
+        ("size", "size is not [height, width]"),
+        ("classes", "classes is no list of names"),
+    ],
+)
+def test_lists_deeper_than_python_can_write_out(
+    net: nn.Module, save: Any, refused: Any, forge: Any, part: str, message: str
+) -> None:
+    content = {"cct_checkpoint": 1, "arch": "resnet20", "arch_args": {}, "state_dict": net.state_dict()}
+    path = save(content | {part: "DEEP"})
+    deep = b"]" * 300_000 + b"a" * 299_999
+    assert message in refused(forge(path, b"X\x04\0\0\0DEEP", deep), None)
 
 
 def test_attributes_that_hide_methods_change_nothing(net: nn.Module, save: Any, same: Any, forge: Any) -> None:
