@@ -12,6 +12,7 @@ import torch
 import cct
 from cct import processes
 from cct.data import Data, MemoryImages, Split
+from cct.library import isa
 from cct.recipe import Recipe
 from cct.source import ModelSource
 from cct.text import printable
@@ -65,6 +66,8 @@ def run_identity(
         **network,
         "data": f"{images.name} {_digest(images)}",
         "device": f"{device.type} {processor}",
+        # Whose sums have other last bits. Where none has a say, another row is no reason to refuse what was saved.
+        "isa": isa() if device.type == "cpu" and recipe.sparse_training != "off" else "",
         "threads": str(torch.get_num_threads()),
         "processes": str(processes.count()),
         "block-auto": str(block_auto),
