@@ -18,6 +18,11 @@ struct Job {
   // together.
   static int64_t workers_of(int64_t units) { return std::min({units, core_count(), kMostWorkers}); }
 
+  // Of workers that take so many bytes each: all together no more than X, Y and kMostWorkers times the slot
+  // that a plan aims at, however many cores there are, or else one. The slot of one is at most X of an image
+  // with its padding, rounded up to vectors.
+  static int64_t workers_of(int64_t units, int64_t bytes, int64_t x_bytes, int64_t y_bytes);
+
   int64_t images;
   // A unit of work is one band of one image for a chunk of the tiles. Chunks of one band follow each other,
   // so that a worker mostly finds it packed.

@@ -26,14 +26,6 @@ Columns columns_of(const PlaneStart& plane, const Window& w, int64_t in_width, i
   return {zeros, std::clamp(end, zeros, needed), needed};
 }
 
-bool is_plain(const Window& w) { return w.stride[0] == 1 && w.stride[1] == 1; }
-
-// Whether X itself has the layout of packed rows, and offsets can reach all of it.
-bool is_direct(const Window& w, int64_t x_count) {
-  const int64_t pads = w.pad_begin[0] + w.pad_begin[1] + w.pad_end[0] + w.pad_end[1];
-  return is_plain(w) && !pads && x_count <= INT32_MAX;
-}
-
 // Whether there is a copy for each column of the kernel, with rows as long as the output's: few columns,
 // short rows.
 bool column_planes(const Window& w, const Planes& each_column, const Routine& routine, int64_t out) {
@@ -47,7 +39,7 @@ bool moved_planes(const Window& w, const Planes& each_column, int64_t in, int64_
     const int64_t columns = plane.column - w.pad_begin[1];
     return -in < columns && columns < in;
   };
-  return is_plain(w) && in == out &&
+  return w.is_plain() && in == out &&
          std::all_of(each_column.starts.begin(), each_column.starts.end(), moves_less);
 }
 
@@ -58,7 +50,7 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
     : Plan(conv, x_dims),
       weights_(weights),
       routine_(routine),
-      direct_(is_direct(conv.window, x_count())),
+      direct_(is_direct()),
       planes_(weights.shifts(), conv.window, conv.window.stride[1]) {
   const Window& w = conv.window;
   tiles = weights.tiles().size();
@@ -74,7 +66,7 @@ LanePlan::LanePlan(const Convolution& conv, const Weights& weights, const Routin
     if (!layout_.whole) {
       layout_.pitch = std::max({layout_.pitch, columns.end, columns.needed - columns.zeros});
     }
-    layout_.run = planes == 1 && is_plain(w) && !layout_.whole && columns.end - columns.zeros == in[1];
+    layout_.run = planes == 1 && w.is_plain() && !layout_.whole && columns.end - columns.zeros == in[1];
   }
   layout_.height = in[0];
   layout_.width = in[1];

@@ -153,8 +153,8 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
     return ort::CreateStatus(base->GetApi(1), ORT_FAIL, text.c_str());
   }
   return guarded(api, [&]() -> OrtStatus* {
-    cct::choose_isa(
-        nullptr);  // what CCT_ISA asks for in vain fails here, also without the operator in a model
+    // What CCT_ISA asks for in vain fails here, also for a model without the operator.
+    cct::choose_isa(nullptr);
     return ort::AddCustomOpDomain(api, options, domain_of(api));
   });
 }

@@ -13,6 +13,7 @@ namespace cct {
 struct Window {
   int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2];
 
+  bool is_plain() const { return stride[0] == 1 && stride[1] == 1; }
   int64_t extent(int axis) const { return (kernel[axis] - 1) * dilation[axis] + 1; }
 
   // Output size along an axis; less than 1 when the kernel is larger than the padded input.

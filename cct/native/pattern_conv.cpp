@@ -55,6 +55,12 @@ struct Run {
   int64_t y_count() const { return job.images * plan.y_count(); }
 };
 
+// Conversions need no scratch of a worker.
+void convert_all(const Run& run, Work<Run>::Unit unit, int64_t count, const cct_threads* threads) {
+  const int64_t units = divide_up(count, kConvertedTogether);
+  do_all(run, unit, units, Job::workers_of(units), threads);
+}
+
 // ---------------------------------------------------------------- units of work
 
 void compute_unit(const Run& run, int64_t unit, Worker& worker) {
@@ -69,8 +75,6 @@ void compute_unit(const Run& run, int64_t unit, Worker& worker) {
   plan.compute(image, band % plan.bands, slot, plan.tiles * chunk / chunks,
                plan.tiles * (chunk + 1) / chunks);
 }
-
-int64_t conversion_units(int64_t count) { return divide_up(count, kConvertedTogether); }
 
 void widen_some(const Run& run, const uint16_t* from, int64_t at, int64_t count, int64_t unit) {
   const int64_t begin = unit * kConvertedTogether, end = std::min(begin + kConvertedTogether, count);
@@ -157,12 +161,12 @@ int cct_pattern_conv_run(const cct_pattern_conv* conv, const int64_t x_dims[4], 
       run.halves = images_of<uint16_t>(x, z, y);
       run.floats = {run.in_scratch(job.x_at), z ? run.in_scratch(job.z_at) : nullptr,
                     run.in_scratch(job.y_at)};
-      do_all(run, widen_x_unit, conversion_units(run.x_count()), threads);
-      if (z) do_all(run, widen_z_unit, conversion_units(run.y_count()), threads);
+      convert_all(run, widen_x_unit, run.x_count(), threads);
+      if (z) convert_all(run, widen_z_unit, run.y_count(), threads);
     } else {
       run.floats = images_of<float>(x, z, y);
     }
-    do_all(run, compute_unit, job.units, threads);
-    if (conv->convolution.half) do_all(run, narrow_y_unit, conversion_units(run.y_count()), threads);
+    do_all(run, compute_unit, job.units, job.workers, threads);
+    if (conv->convolution.half) convert_all(run, narrow_y_unit, run.y_count(), threads);
   });
 }

@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "lane_plan.h"
 #include "strip_plan.h"
+#include "wide_plan.h"
 
 namespace cct {
 
@@ -21,7 +22,12 @@ int64_t core_count() {
 std::unique_ptr<Plan> Plan::make(const Convolution& conv, const Weights& weights, const Routine& routine,
                                  const int64_t x_dims[4]) {
   if (weights.in_strips()) return std::make_unique<StripPlan>(conv, weights, routine, x_dims);
-  return std::make_unique<LanePlan>(conv, weights, routine, x_dims);
+  auto lanes = std::make_unique<LanePlan>(conv, weights, routine, x_dims);
+  if (lanes->slot_floats <= kSlotCaches * cache_bytes() / static_cast<int64_t>(sizeof(float))) return lanes;
+  auto wide = std::make_unique<WidePlan>(conv, weights, routine, x_dims);
+  // Short rows have large slots too, of many channels or of a dilated kernel's rows.
+  if (wide->slot_floats > lanes->slot_floats / 2) return lanes;
+  return wide;
 }
 
 Plan::Plan(const Convolution& conv, const int64_t x_dims[4])
@@ -31,6 +37,12 @@ Plan::Plan(const Convolution& conv, const int64_t x_dims[4])
     in[axis] = size.in[axis];
     out[axis] = size.out[axis];
   }
+}
+
+bool Plan::is_direct() const {
+  const Window& w = conv.window;
+  const int64_t pads = w.pad_begin[0] + w.pad_begin[1] + w.pad_end[0] + w.pad_end[1];
+  return w.is_plain() && !pads && x_count() <= INT32_MAX;
 }
 
 // Measured with one of 1 MiB, at 14x14 to 112x112: all of it is up to 10 % slower with avx2 at density 4/9,

@@ -1,6 +1,7 @@
 // How a convolution of one size of images is done: where things lie in packed memory, and how an image is cut
-// into bands. Which plan it is depends on the weights alone: tiles of one output channel go by strips
-// (strip_plan.h) where the ISA row has a routine for them, all others by lanes (lane_plan.h).
+// into bands. Which plan it is depends on the weights and the size: tiles of one output channel go by strips
+// (strip_plan.h) where the ISA row has a routine for them, all others by lanes (lane_plan.h), images of long
+// rows in strips of these (wide_plan.h).
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,9 @@ struct Image {
   const float *x, *z;  // z: NULL without a residual
   float* y;
 };
+
+// A slot of more caches than that is large: rows are cut, and fewer workers have one each.
+constexpr int64_t kSlotCaches = 2;
 
 class Plan {
  public:
@@ -46,11 +50,14 @@ class Plan {
   int64_t x_count() const { return channels * in[0] * in[1]; }
   int64_t y_count() const { return outputs * pixels(); }
 
+  // What a worker walks through again and again may take: most of the second-level cache.
+  static int64_t cache_bytes();
+
  protected:
   Plan(const Convolution& conv, const int64_t x_dims[4]);
 
-  // What a worker walks through again and again may take: most of the second-level cache.
-  static int64_t cache_bytes();
+  // Whether X itself has the layout of packed rows, and offsets can reach all of it.
+  bool is_direct() const;
 
   // Rows of a band whose packed rows take so many bytes: what a worker walks through again and again should
   // stay in its second-level cache, beside weights and output. `last_row`: rows that neighbours both pack.

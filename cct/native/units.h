@@ -51,9 +51,10 @@ struct Work {
 };
 
 template <class Run>
-void do_all(const Run& run, typename Work<Run>::Unit unit, int64_t units, const cct_threads* threads) {
+void do_all(const Run& run, typename Work<Run>::Unit unit, int64_t units, int64_t workers,
+            const cct_threads* threads) {
   if (!units) return;
-  const int64_t workers = threads ? Job::workers_of(units) : 1;
+  if (!threads) workers = 1;
   Work<Run> work(run, unit, units, workers);
   if (!threads) return Work<Run>::worker(&work, 0);
   if (threads->parallel_for(threads->pool, Work<Run>::worker, workers, &work))

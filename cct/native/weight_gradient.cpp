@@ -55,19 +55,21 @@ namespace {
 
 // How a run is shared out, and where things are in the scratch, in floats.
 struct GradientJob {
-  int64_t images, shares, parts, units;  // a unit is a share of the images for a part of the tiles
-  int64_t values, sums_at;               // sums: `values` of each share
+  int64_t images, shares, parts, units, workers;  // a unit is a share of the images for a part of the tiles
+  int64_t values, sums_at;                        // sums: `values` of each share
   size_t scratch_bytes;
 
   GradientJob(const Weights& weights, const GradientPlan& plan, int64_t images)
       : images(images), values(divide_up(weights.values().size(), 16) * 16) {
     if (images < 0) fail("X has ", images, " images");
-    product("X", images, plan.x_count(), sizeof(float));
-    product("Y", images, plan.y_count(), sizeof(float));
+    const int64_t x_bytes = product("X", images, plan.x_count(), sizeof(float));
+    const int64_t y_bytes = product("Y", images, plan.y_count(), sizeof(float));
     shares = std::min(images, kShares);
     parts = shares ? std::min(divide_up(kShares, shares), plan.tiles) : 0;
     units = shares * parts;
-    sums_at = product("packed X and dY", Job::workers_of(units), plan.worker_floats());
+    const int64_t worker_bytes = product("packed X and dY", plan.worker_floats(), sizeof(float));
+    workers = Job::workers_of(units, worker_bytes, x_bytes, y_bytes);
+    sums_at = product("packed X and dY", workers, plan.worker_floats());
     const int64_t bytes = product("sums", sums_at + product("sums", shares, values), sizeof(float));
     scratch_bytes = static_cast<size_t>(bytes) + Job::kAlignment;
   }
@@ -150,8 +152,8 @@ int cct_weight_gradient_run(const cct_weight_gradient* gradient, const int64_t x
     std::align(Job::kAlignment, job.scratch_bytes - Job::kAlignment, aligned, space);
     const GradientRun run{*gradient, *plan, job, x, dy, dw, static_cast<float*>(aligned)};
     std::fill(dw, dw + gradient->weights.stored(), 0.0f);
-    do_all(run, gradient_unit, job.units, threads);
-    const int64_t count = gradient->weights.sources().size();
-    do_all(run, add_unit, divide_up(count, kAddedTogether), threads);
+    do_all(run, gradient_unit, job.units, job.workers, threads);
+    const int64_t parts = divide_up(gradient->weights.sources().size(), kAddedTogether);
+    do_all(run, add_unit, parts, Job::workers_of(parts), threads);
   });
 }

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,17 @@ def sanitizer_environment(sanitizer_build: Path) -> dict[str, str]:
         "ASAN_OPTIONS": "detect_leaks=0",  # of Python and ONNX Runtime there are many
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
+
+
+@pytest.fixture(scope="session")
+def many_cores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[str, str]]:
+    """Environment of a program that is to believe in so many cores, as a function."""
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler to pretend to have many cores with")
+    library, here = tmp_path_factory.mktemp("cores") / "many_cores.so", Path(__file__).parent
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, here / "many_cores.c"], check=True)
+    changed = {"LD_PRELOAD": str(library), "PYTHONPATH": str(here.parent)}
+    return lambda cores: {**os.environ, **changed, "CCT_TEST_CORES": str(cores)}
 
 
 @pytest.fixture(scope="session")
