@@ -17,11 +17,15 @@ _LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _NO_ACCESS = 0
 
 
+_UNTOUCHED = 0xA5  # a byte of the memory around the array
+
+
 class Fenced:
     """A copy of an array, `array`, that begins or ends where the memory does; valid as long as this object."""
 
-    def __init__(self, values: NDArray[Any], at_end: bool) -> None:
-        room = -(-max(values.nbytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
+    def __init__(self, values: NDArray[Any], at_end: bool, gap: int = 0) -> None:
+        """Makes the copy; with a gap it lies so many bytes from the end of the memory, or from its start."""
+        room = -(-max(values.nbytes + gap, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
         self._size = room + 2 * mmap.PAGESIZE
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         self._memory = _LIBC.mmap(None, self._size, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
@@ -29,10 +33,17 @@ class Fenced:
         inside = self._memory + mmap.PAGESIZE
         for fence in (self._memory, inside + room):
             assert _LIBC.mprotect(fence, mmap.PAGESIZE, _NO_ACCESS) == 0
-        at = inside + (room - values.nbytes if at_end else 0)
-        self._bytes = (ctypes.c_char * values.nbytes).from_address(at)
-        self.array: NDArray[Any] = np.frombuffer(self._bytes, values.dtype).reshape(values.shape)
+        before = room - values.nbytes - gap if at_end else gap
+        everything = np.ndarray(room, np.uint8, (ctypes.c_char * room).from_address(inside))
+        everything[...] = _UNTOUCHED
+        self._around = everything[:before], everything[before + values.nbytes :]
+        self._bytes = (ctypes.c_char * values.nbytes).from_address(inside + before)
+        self.array: NDArray[Any] = np.ndarray(values.shape, values.dtype, self._bytes)
         self.array[...] = values
+
+    def is_alone(self) -> bool:
+        """Whether nothing was written beside the array."""
+        return all((around == _UNTOUCHED).all() for around in self._around)
 
     def __del__(self) -> None:
         _LIBC.munmap(self._memory, self._size)
