@@ -27,6 +27,7 @@ from cct.checkpoint.build_network import build_known, build_network, check_argum
 from cct.checkpoint.find_weights import as_weights
 from cct.checkpoint.fit_weights import fit_weights
 from cct.checkpoint.loaded_model import LoadedModel
+from cct.class_names import check_class_names
 from cct.data import Data
 from cct.errors import CheckpointError
 from cct.input_size import LARGEST_SIDE
@@ -148,4 +149,5 @@ def _classes(path: Path, raw: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise CheckpointError(f"{path}: classes is no list of names")
+    check_class_names(str(path), classes, CheckpointError)
     return tuple(classes)

@@ -13,6 +13,7 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
+from cct.class_names import MOST_CLASSES, check_class_names
 from cct.errors import DataError
 from cct.images.memory_images import MemoryImages, check_channels
 from cct.images.split import Data, Images, make_data
@@ -21,9 +22,9 @@ from cct.text import first_line, some
 
 _NEEDED = ("x_train", "y_train", "x_val", "y_val")
 _OPTIONAL = ("classes", "augment")
-_MOST_CLASSES = 100_000
 _USUAL = 64 * 2**20  # bytes that no file is asked about
 _RATIO = 100  # how much smaller than its arrays a larger file may be; deflate can reach 1000
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others take memory as they like
 _CHANNELS = (1, 3, 4)
 
 Array = npt.NDArray[Any]
@@ -66,6 +67,8 @@ def _read(path: Path) -> dict[str, Array]:
                 there = f"it has {some(parts, 6) or 'none'}"
                 raise DataError(f"{path} lacks {', '.join(missing)}; {there}: see cct's docs/models-and-data.md")
             names = [name for name in _NEEDED + _OPTIONAL if name in parts]
+            if any(parts[name].compress_type not in _METHODS for name in names):
+                raise DataError(f"{path} is compressed in a way that numpy never does: save it with numpy.savez")
             claimed = sum(parts[name].file_size for name in names)
             if claimed > max(_USUAL, _RATIO * path.stat().st_size):
                 raise DataError(f"{path} claims {claimed} bytes, far more than it can hold: save it with numpy.savez")
@@ -91,7 +94,9 @@ def _check_header(path: Path, name: str, stream: BinaryIO, length: int) -> None:
     shape, _, dtype = readers[npy.read_magic(stream)](stream)
     if dtype.hasobject:
         raise DataError(f"{path}: {name} holds Python objects, and reading these runs code: save arrays of numbers")
-    if math.prod(shape) * dtype.itemsize != length - stream.tell():
+    if dtype.itemsize == 0:  # texts of no character need no bytes, however many there are
+        raise DataError(f"{path}: {name} has {dtype} of the shape {list(shape)}: save arrays of numbers or names")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != length - stream.tell():
         raise DataError(f"{path} is damaged: {name} is not as long as its shape {list(shape)} says")
 
 
@@ -150,11 +155,14 @@ def _classes(path: Path, arrays: dict[str, Array]) -> tuple[str, ...]:
     if "classes" in arrays:
         if arrays["classes"].dtype.kind != "U" or arrays["classes"].ndim != 1:
             raise DataError(f"{path}: classes is no list of names: save numpy.array(['cat', 'dog'])")
+        if len(arrays["classes"]) > MOST_CLASSES:
+            raise DataError(f"{path}: classes has {len(arrays['classes'])} names: {MOST_CLASSES} are the most")
         names = tuple(str(name) for name in arrays["classes"])
+        check_class_names(str(path), names, DataError)
     else:
         y = arrays["y_train"]
         count = int(y.max()) + 1 if y.size and y.dtype.kind in "iu" else 0
-        if count > _MOST_CLASSES:
+        if count > MOST_CLASSES:
             raise DataError(f"{path}: y_train has the label {count - 1}: classes count from 0")
         names = tuple(str(label) for label in range(count))
     if len(names) < 2 and arrays["y_train"].dtype.kind in "iu":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from cct.class_names import check_class_names
 from cct.errors import DataError
 from cct.images.image_files import EXTENSIONS, MODES, FileImages, image_size
 from cct.images.memory_images import MemoryImages
@@ -60,6 +61,7 @@ def _list_split(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
     if len(classes) < 2:
         raise DataError(f"{folder} holds {len(classes)} class folders: at least 2 are needed, one folder per class")
+    check_class_names(str(folder), classes, DataError)
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cct.class_names import MOST_CLASSES, check_class_names
 from cct.errors import DataError
 from cct.images.split import Data, Split, column
 from cct.images.wanted import Wanted, check_size, is_normalized
-from cct.text import first_line
+from cct.text import first_line, printable
 from cct.user_code import call, find
 
 _FORM = "an image of (C, H, W), uint8 or float32 in 0..1, and its class as a whole number"
@@ -61,6 +62,8 @@ class DatasetImages:
             number = operator.index(label)
         except TypeError as error:
             raise DataError(f"{where} has the label {type(label).__name__}: it must be {_FORM}") from error
+        if not 0 <= number < MOST_CLASSES:
+            raise DataError(f"{where} has the label {printable(number)}: give 0 to {MOST_CLASSES - 1}")
         self._check(image, where)
         return image if image.dtype == torch.uint8 else image.float(), number
 
@@ -125,9 +128,14 @@ def _labels(source: DatasetImages) -> Tensor:
     targets = getattr(source.dataset, "targets", None)
     if isinstance(targets, list | tuple | np.ndarray | Tensor) and len(targets) == len(source):
         try:
-            return torch.tensor([operator.index(target) for target in targets])
+            numbers = [operator.index(target) for target in targets]
         except TypeError:
             pass  # targets of another kind, which are not the items' labels
+        else:
+            odd = next((number for number in numbers if not 0 <= number < MOST_CLASSES), None)
+            if odd is not None:
+                raise DataError(f"{source.where} has the label {printable(odd)}: give 0 to {MOST_CLASSES - 1}")
+            return torch.tensor(numbers)
     return torch.tensor([source.item(index)[1] for index in range(len(source))])
 
 
@@ -138,4 +146,5 @@ def _classes(where: str, dataset: Any, labels: Tensor) -> tuple[str, ...]:
         names = [str(label) for label in range(int(labels.max()) + 1)]
     if len(names) < 2:
         raise DataError(f"{where} has {len(names)} class: at least 2 are needed")
+    check_class_names(where, names, DataError)
     return tuple(names)

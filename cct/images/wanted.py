@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cct.errors import DataError
 from cct.input_size import LARGEST_SIDE
+from cct.text import some
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _OTHER = 0.5  # mean and std per channel of images that are not RGB: pixels become -1..1
+
+_LARGEST = 1e30  # of mean and std; float32 ends at 3e38, and what is computed with them must not
+_SMALLEST = 1e-30
 
 Scale = tuple[float, ...]
 
@@ -48,10 +51,10 @@ class Wanted:
         for name, values in (("mean", mean), ("std", std)):
             if len(values) != channels:
                 raise DataError(f"{name} has {len(values)} numbers, the images have {channels} channels")
-            if not all(math.isfinite(value) for value in values):
-                raise DataError(f"{name} must be finite numbers, it is {', '.join(map(str, values))}")
-        if min(std) <= 0:
-            raise DataError(f"std must be above 0, it is {', '.join(map(str, std))}")
+            if not all(abs(value) <= _LARGEST for value in values):  # nor is NaN
+                raise DataError(f"{name} must be numbers up to {_LARGEST:g}, it is {some(values)}")
+        if min(std) < _SMALLEST:
+            raise DataError(f"std must be above 0, at least {_SMALLEST:g}, it is {some(std)}")
         return tuple(mean), tuple(std)
 
 

@@ -89,6 +89,7 @@ def test_it_knows_its_own_key(tmp_path: Path, net: nn.Module, refused: Any) -> N
         ({"std": [float("inf")]}, "std is no list of numbers"),
         ({"size": [32]}, "size is not [height, width]"),
         ({"size": [32, 0]}, "size is not [height, width]"),
+        ({"classes": ["a\nb", "c"]}, "has the class a\\nb: give names of one line"),
         ({"classes": "ab"}, "classes is no list of names"),
     ],
 )

@@ -188,3 +188,36 @@ def test_changed_bytes_never_surprise(tmp_path: Path, save: Any) -> None:
             load_data(str(tmp_path / "b.npz"))
         except DataError as error:
             assert "\n" not in str(error)  # noqa: PT017  # either way is fine, other errors are not
+
+
+def test_texts_without_characters_need_no_bytes(tmp_path: Path, refused: Any) -> None:
+    """A trillion names in a hundred bytes."""
+    np.savez(tmp_path / "a.npz", **some())
+    for descr in ("<U0", "|S0", "|V0"):
+        header = {"descr": descr, "fortran_order": False, "shape": (10**12,)}
+        content = io.BytesIO()
+        np.lib.format.write_array_header_1_0(content, header)
+        np.savez(tmp_path / "a.npz", **some())
+        with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+            archive.writestr("classes.npy", content.getvalue())
+        assert "save arrays of numbers or names" in refused(tmp_path / "a.npz")
+
+
+def test_classes_that_no_text_holds(save: Any, refused: Any) -> None:
+    for name, shown in (("a\nb", r"a\nb"), ("\ud800", r"\ud800"), ("\x1b[31m", r"\x1b[31m")):
+        assert f"has the class {shown}: give names of one line" in refused(save(classes=np.array(["ant", "bee", name])))
+    assert "classes has 100001 names: 100000 are the most" in refused(save(classes=np.array(["a"] * 100_001)))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_compression_than_numpys(tmp_path: Path, refused: Any, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+        for name, array in some().items():
+            with archive.open(f"{name}.npy", "w") as stream:
+                np.save(stream, array)
+    assert "is compressed in a way that numpy never does" in refused(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("scale", [{"mean": [1e31] * 3}, {"std": [1e-31] * 3}, {"mean": [float("nan")] * 3}])
+def test_scales_beyond_what_can_be_computed(save: Any, refused: Any, scale: dict[str, Any]) -> None:
+    assert next(iter(scale)) in refused(save(), **scale)

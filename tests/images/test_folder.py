@@ -259,6 +259,19 @@ def test_links_and_pipes(folder: Path, refused: Any) -> None:
     assert "val/dog is a link to nothing, or to itself" in refused(folder)
 
 
+def test_names_of_classes_that_no_text_holds(folder: Path, refused: Any) -> None:
+    """Of bytes that are no UTF-8, or of two lines."""
+    for name, shown in ((os.fsdecode(b"be\xffe"), r"be\udcffe"), ("be\ne", r"be\ne"), ("be\u2028e", r"be\u2028e")):
+        for split in ("train", "val"):
+            (folder / split / "bee").rename(folder / split / name)
+        assert f"has the class {shown}: give names of one line" in refused(folder)
+        for split in ("train", "val"):
+            (folder / split / name).rename(folder / split / "bee")
+    for split in ("train", "val"):
+        (folder / split / "bee").rename(folder / split / "蜂\u3000b")
+    assert load_data(str(folder)).classes[-1] == "蜂\u3000b"
+
+
 def test_train_alone(folder: Path, refused: Any) -> None:
     shutil.rmtree(folder / "val")
     assert "val is missing: the folders must be train and val; there is train" in refused(folder)

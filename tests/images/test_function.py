@@ -84,7 +84,11 @@ def test_names_and_targets_of_torchvisions_datasets(returns: Any) -> None:
         ("good, Few(lambda i: [][i])", "val, item 0 raised IndexError: list index out of range"),
         ("good, Few(lambda i: exit(0))", "val, item 0 raised SystemExit: sys.exit(0)"),
         ("good, Few(grey, lambda i: i)", "val has the label 5, train has 3 classes: they count from 0"),
-        ("good, Few(grey, lambda i: -1)", "val has the label -1"),
+        ("good, Few(grey, lambda i: -1)", "val, item 0 has the label -1: give 0 to 99999"),
+        ("Few(grey, lambda i: 10**12), good", "train, item 0 has the label 1000000000000: give 0 to 99999"),
+        ("good, Few(grey, lambda i: 2**70)", "val, item 0 has the label 1180591620717411303424: give 0 to"),
+        ("setattr(good, 'targets', [2**70] * 6) or (good, good)", "train has the label 1180591620717411303424: give"),
+        ("setattr(good, 'classes', ['a\\n', 'b', 'c']) or (good, good)", r"has the class a\n: give names of one line"),
         ("Few(grey, lambda i: 0), good", "has 1 class: at least 2 are needed"),
     ],
 )
