@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
@@ -16,12 +15,16 @@ from tomlkit.exceptions import TOMLKitError
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.input_size import LARGEST_SIDE
+from cct.knob_value import fits_float32, knob_value
 from cct.layer_block import Block, LayerBlock
 from cct.target import TARGETS
 from cct.text import printable
 
 Pattern = tuple[int, ...]
 
+_MOST = 1_000_000  # of what is counted
+_LONGEST = 100_000  # characters; the parser slows down with each
+_LARGEST_BLOCK = 65535  # the operator's
 _CHOICES = {
     "importance": ("magnitude", "taylor"),
     "connectivity": ("uniform", "global"),
@@ -34,15 +37,6 @@ _CHOICES = {
     "activations": ("float32", "float16"),
     "target": tuple(TARGETS),
 }
-_PARTS = {
-    "blocks": str,
-    "include": str,
-    "exclude": str,
-    "goals": str,
-    "pool": tuple,
-    "mean": float,
-    "std": float,
-}  # of lists; else int
 
 
 @dataclass(frozen=True)
@@ -50,13 +44,14 @@ class Recipe:
     """How a network is pruned while it is fine-tuned. The defaults are what measured best.
 
     Attributes:
-        compression: weights / kept weights over the prunable convolutions, at least 1. From 2.25 on, 3x3 kernels get
-            patterns; below, whole kernels go and nothing else (but see `entries`); at 1 nothing is pruned.
+        compression: weights / kept weights over the prunable convolutions, 1 to 1,000,000, which layers of
+            4,000,000 weights reach that keep one pattern of 4 each. From 2.25 on, 3x3 kernels get patterns; below,
+            whole kernels go and nothing else (but see `entries`); at 1 nothing is pruned.
         block: output x input channels whose kernels share one pattern and one connectivity.
         blocks: other blocks for single layers, each "LAYER=OUTxIN", LAYER a name or a shell pattern: "layer1.*=2x1";
             the first that fits a layer holds.
-        epochs: passes over the training images; 0 prunes without training.
-        learning_rate: of SGD at its peak; a cosine takes it to 0.
+        epochs: passes over the training images, up to 1,000,000, as all that is counted; 0 prunes without training.
+        learning_rate: of SGD at its peak; a cosine takes it to 0. Like all other numbers one that a float32 can hold.
         warmup: share of the steps in which the learning rate rises to its peak, 0..1.
         momentum: of SGD, 0 up to but not including 1.
         nesterov: whether the momentum is Nesterov's.
@@ -143,18 +138,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = _plain(field.name, getattr(self, field.name), type(field.default))
+            value = knob_value(field.name, getattr(self, field.name), type(field.default))
             object.__setattr__(self, field.name, value)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(map(str, choices))}")
-        _require(self.compression >= 1, "compression", self.compression, "1 or more")
-        _require(len(self.block) == 2 and min(self.block) >= 1, "block", self.block, "two whole numbers from 1")
+        _require(1 <= self.compression <= _MOST, "compression", self.compression, f"1 or more, at most {_MOST}")
+        blocks = len(self.block) == 2 and 1 <= min(self.block) <= max(self.block) <= _LARGEST_BLOCK
+        _require(blocks, "block", self.block, f"two whole numbers from 1 to {_LARGEST_BLOCK}")
         for name in ("epochs", "seed", "learning_rate", "weight_decay", "lasso", "mixup"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         _require(self.seed < 2**63, "seed", self.seed, "below 2^63")
         for name in ("batch_size", "accumulate", "importance_batches"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("epochs", "batch_size", "accumulate", "importance_batches"):
+            _require(getattr(self, name) <= _MOST, name, getattr(self, name), f"at most {_MOST}")
         for name in ("warmup", "floor", "choose_at", "cut_at", "distillation"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
         _require(0 <= self.momentum < 1, "momentum", self.momentum, "from 0 to below 1")
@@ -167,6 +165,10 @@ class Recipe:
         _require(all(v > 0 for v in self.std), "std", self.std, "above 0")
         sides = not self.size or (len(self.size) == 2 and min(self.size) >= 1 and max(self.size) <= LARGEST_SIDE)
         _require(sides, "size", self.size, f"height and width from 1 to {LARGEST_SIDE} pixels")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            parts = value if isinstance(value, tuple) else (value,)
+            _require(all(map(fits_float32, parts)), field.name, value, "0, or what a float32 can hold")
         _check_pool(self.pool)
         for goal in self.goals:
             Goal.parse(goal)
@@ -180,6 +182,8 @@ class Recipe:
         Raises:
             RecipeError: no TOML, an unknown knob, or a value that is not allowed.
         """
+        if len(text) > _LONGEST:
+            raise RecipeError(f"the recipe has {len(text)} characters: it must have at most {_LONGEST}")
         try:
             values = tomlkit.parse(text).unwrap()
         except (TOMLKitError, RecursionError) as error:
@@ -234,48 +238,6 @@ class Recipe:
 def _require(holds: bool, name: str, value: object, wanted: str) -> None:
     if not holds:
         raise RecipeError(f"{name} is {printable(value)}: it must be {wanted}")
-
-
-def _plain(name: str, value: Any, kind: type) -> Any:
-    """Bring a value from TOML or Python to the field's type; lists become tuples."""
-    if not _fits_64_bits(value):  # nor are the digits of a longer one always written out
-        raise RecipeError(f"{name} holds a number of more than 64 bits")
-    if isinstance(value, list | tuple):
-        value = tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
-        if kind is not tuple and name != "pool":
-            raise RecipeError(f"{name} is a list: it must be {_KINDS[kind]}")
-        wanted = _PARTS.get(name, int)
-        if wanted is float:
-            value = tuple(_float(item) for item in value)
-        if not all(type(item) is wanted and (type(item) is not float or math.isfinite(item)) for item in value):
-            raise RecipeError(f"{name} is {value}: each part must be {_KINDS[wanted]}")
-        return value
-    if kind is float:
-        value = _float(value)
-    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
-        raise RecipeError(f"{name} is {value!r}: it must be {_KINDS[kind]}")
-    return value
-
-
-def _fits_64_bits(value: Any) -> bool:
-    """Whether all whole numbers in a value do."""
-    if isinstance(value, list | tuple):
-        return all(map(_fits_64_bits, value))
-    return not isinstance(value, int) or abs(value) < 2**64
-
-
-def _float(value: Any) -> Any:
-    """A whole number as a float, anything else as it is."""
-    return float(value) if type(value) is int else value
-
-
-_KINDS = {
-    bool: "true or false",
-    float: "a finite number",
-    int: "a whole number",
-    str: "a text",
-    tuple: "a list",
-}
 
 
 def _check_pool(pool: str | tuple[Pattern, ...]) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cct.errors import RecipeError
+from cct.operator import LARGEST
 from cct.recipe import Recipe
 from cct.target import TARGETS
 
@@ -65,6 +66,24 @@ def test_every_knob_is_documented() -> None:
         ("compresion = 4", "no knob 'compresion'; the nearest is compression"),
         ("lr = 4", "no knob 'lr'"),
         ("compression = 0.5", "compression is 0.5: it must be 1 or more"),
+        ("compression = 1e300", "compression is 1e+300: it must be 1 or more, at most 1000000"),
+        ("compression = 1000001", "compression is 1000001.0: it must be 1 or more, at most 1000000"),
+        ("compression = inf", "compression is inf: it must be a finite number"),
+        ("block = [65536, 1]", "two whole numbers from 1 to 65535"),
+        ("epochs = 1000001", "epochs is 1000001: it must be at most 1000000"),
+        ("batch_size = 9223372036854775807", "batch_size is 9223372036854775807: it must be at most 1000000"),
+        ("accumulate = 10000000", "at most 1000000"),
+        ("importance_batches = 10000000", "at most 1000000"),
+        ("learning_rate = 1e300", "learning_rate is 1e+300: it must be 0, or what a float32 can hold"),
+        ("learning_rate = 1e-300", "learning_rate is 1e-300: it must be 0, or what a float32 can hold"),
+        ("weight_decay = 1e39", "what a float32 can hold"),
+        ("mixup = 1e300", "what a float32 can hold"),
+        ("temperature = 1e-40", "what a float32 can hold"),
+        ('easing = "lasso"\nlasso = 1e300', "what a float32 can hold"),
+        ("mean = [1e300]", "what a float32 can hold"),
+        ("std = [1e-300]", "what a float32 can hold"),
+        ("seed = ４", "the recipe is no TOML"),
+        ("a = 1 #" + "x" * 100_000, "the recipe has 100007 characters: it must have at most 100000"),
         ("compression = nan", "compression is nan: it must be a finite number"),
         ("compression = 'four'", "compression is 'four': it must be a finite number"),
         ("compression = true", "compression is True: it must be a finite number"),
@@ -122,6 +141,12 @@ def test_wrong_values_are_named(text: str, message: str) -> None:
         Recipe.from_toml(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_largest_block_is_the_operators() -> None:
+    assert Recipe(block=(LARGEST, 1)).block == (LARGEST, 1)
+    with pytest.raises(RecipeError, match="block"):
+        Recipe(block=(LARGEST + 1, 1))
 
 
 def test_the_recipe_of_positions() -> None:

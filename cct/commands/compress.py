@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
+from cct.commands.numbers import Real, Whole
 from cct.commands.options import (
     data_option,
     file_options,
@@ -20,7 +21,8 @@ from cct.commands.options import (
     scale_options,
     type_options,
 )
-from cct.commands.types import AUTO, FILE, Block
+from cct.commands.paths import Spec
+from cct.commands.types import AUTO, FILE, OUTPUT, Block
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.source import ModelSource
@@ -43,13 +45,14 @@ def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None
 @data_option
 @scale_options
 @click.option(
-    "--recipe", "recipe_name", help="By name (positions, clicktrain-paper), or a TOML file; options override it."
+    "--recipe",
+    "recipe_name",
+    type=Spec(),
+    help="By name (positions, clicktrain-paper), or a TOML file; options override it.",
 )
+@click.option("--save-recipe", type=OUTPUT, help="Write every knob of this run as TOML.")
 @click.option(
-    "--save-recipe", type=click.Path(dir_okay=False, path_type=Path), help="Write every knob of this run as TOML."
-)
-@click.option(
-    "--compression", type=float, help="Weights / kept weights over the prunable convolutions; 4 in the default recipe."
+    "--compression", type=Real(), help="Weights / kept weights over the prunable convolutions; 4 in the default recipe."
 )
 @click.option(
     "--block",
@@ -64,13 +67,9 @@ def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None
     is_flag=True,
     help="Measure each layer packed and dense on this machine; leave dense what gains nothing.",
 )
-@click.option("--epochs", type=click.IntRange(0), help="Passes over the images; 0 prunes without training.")
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Images a step, shared by the processes if there are several."
-)
-@click.option(
-    "--accumulate", type=click.IntRange(1), help="Compute a step's images in so many parts, which needs less memory."
-)
+@click.option("--epochs", type=Whole(0), help="Passes over the images; 0 prunes without training.")
+@click.option("--batch-size", type=Whole(1), help="Images a step, shared by the processes if there are several.")
+@click.option("--accumulate", type=Whole(1), help="Compute a step's images in so many parts, which needs less memory.")
 @click.option(
     "--mixed-precision",
     type=click.Choice(["no", "bf16"]),
@@ -78,18 +77,16 @@ def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None
     callback=_precision,
     help="Type in which the training computes; default the launcher's, else the recipe's.",
 )
-@click.option(
-    "--distillation", type=click.FloatRange(0, 1), help="Share of the loss that follows the unpruned network's answers."
-)
+@click.option("--distillation", type=Real(0, 1), help="Share of the loss that follows the unpruned network's answers.")
 @click.option("--teacher", type=FILE, help="Distil from this network instead of MODEL: a checkpoint, read as MODEL is.")
-@click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
+@click.option("--lr", "learning_rate", type=Real(0, min_open=True), help="Highest learning rate.")
 @click.option(
-    "--seed", type=int, help="Of order, crops and flips of the images: same seed, same file, on the same machine."
+    "--seed", type=Whole(), help="Of order, crops and flips of the images: same seed, same file, on the same machine."
 )
 @type_options
 @file_options
 @goal_options
-@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the training.")
+@click.option("--threads", type=Whole(1, 1024), help="Threads of the training.")
 @click.option(
     "--device", default="cpu", show_default=True, metavar="NAME", help="Where to train: cpu, cuda, cuda:N or mps."
 )

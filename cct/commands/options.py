@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from cct import processes
-from cct.commands.types import Argument, GoalText, Limit, Numbers, Size
+from cct.commands.paths import Spec
+from cct.commands.types import OUTPUT, Argument, GoalText, Limit, Numbers, Size
 from cct.errors import CctError
 from cct.goals import Goal
 from cct.source import ModelSource
@@ -21,17 +22,18 @@ from cct.target import TARGETS
 Command = Callable[..., Any]
 
 data_option = click.option(
-    "--data", required=True, help="digits, a folder with train/CLASS/* and val/CLASS/*, an .npz, or module:function."
+    "--data",
+    required=True,
+    type=Spec(),
+    help="digits, a folder with train/CLASS/* and val/CLASS/*, an .npz, or module:function.",
 )
-output_option = click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="model.onnx", show_default=True
-)
+output_option = click.option("-o", "--output", type=OUTPUT, default="model.onnx", show_default=True)
 
 
 def model_options(command: Command) -> Command:
     """How to read a model; the command gets `source`, which makes a `ModelSource` of a path."""
 
-    @click.option("--arch", help="What a state_dict is of: package.module:factory or ./file.py:factory.")
+    @click.option("--arch", type=Spec(), help="What a state_dict is of: package.module:factory or ./file.py:factory.")
     @click.option(
         "--arch-arg", "arch_args", type=Argument(), multiple=True, help="An argument of the factory: num_classes=10."
     )

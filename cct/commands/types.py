@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 import click
 
+from cct.commands.numbers import number, whole
+from cct.commands.paths import FileName
 from cct.errors import RecipeError
 from cct.goals import Goal
 from cct.input_size import LARGEST_SIDE
 
-FILE: click.ParamType[Path] = click.Path(exists=True, dir_okay=False, path_type=Path)
-
+FILE: click.ParamType[Path] = FileName(exists=True)
+OUTPUT: click.ParamType[Path] = FileName(exists=False)
 
 AUTO: Literal["auto"] = "auto"
 
@@ -33,7 +35,7 @@ class Block(click.ParamType[tuple[int, int] | Literal["auto"]]):
         if value == AUTO:
             return AUTO
         try:
-            out_channels, in_channels = (int(part) for part in value.split("x"))
+            out_channels, in_channels = (whole(part) for part in value.split("x"))
         except ValueError:
             self.fail(f"{value!r} is no block: give two numbers such as 4x1, or auto", param, ctx)
         if min(out_channels, in_channels) < 1:
@@ -49,7 +51,7 @@ class Limit(click.ParamType[float]):
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse; refuses NaN and infinity."""
         try:
-            limit = float(value)
+            limit = number(str(value))
         except ValueError:
             limit = math.nan
         if not math.isfinite(limit):
@@ -104,7 +106,7 @@ class Numbers(click.ParamType[tuple[float, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            numbers = tuple(float(part) for part in value.split(","))
+            numbers = tuple(number(part.strip()) for part in value.split(","))
         except ValueError:
             numbers = (math.nan,)
         if not all(math.isfinite(number) for number in numbers):
@@ -124,7 +126,7 @@ class Size(click.ParamType[tuple[int, int]]):
         if isinstance(value, tuple):
             return value
         try:
-            sides = [int(part) for part in value.split("x")]
+            sides = [whole(part) for part in value.split("x")]
         except ValueError:
             sides = []
         if len(sides) not in (1, 2) or not all(1 <= side <= LARGEST_SIDE for side in sides):
@@ -144,9 +146,27 @@ class Counts(click.ParamType[tuple[int, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            counts = tuple(int(part) for part in value.split(","))
+            counts = tuple(whole(part.strip()) for part in value.split(","))
         except ValueError:
             counts = ()
         if not counts or not all(1 <= count <= 1024 for count in counts):
             self.fail(f"{value!r} is no number of threads: give 1 or 1,2, each from 1 to 1024", param, ctx)
         return counts
+
+
+class CountOrAll(click.ParamType[int | None]):
+    """`64` or `all`; the latter is None."""
+
+    name = "N|all"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Parse; from 1 on."""
+        if value == "all":
+            return None
+        try:
+            count = whole(str(value))
+        except ValueError:
+            count = 0
+        if count < 1:
+            self.fail(f"{value!r} is no number of images: give one from 1 on, or all", param, ctx)
+        return count
