@@ -99,11 +99,11 @@ def sanitizer_environment(sanitizer_build: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def many_cores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[str, str]]:
-    """Environment of a program that is to believe in so many cores, as a function."""
+    """Environment of a program that is to believe in so many cores, as a function (many_cores.c)."""
     if not shutil.which("cc"):
         pytest.skip("no C compiler to pretend to have many cores with")
     library, here = tmp_path_factory.mktemp("cores") / "many_cores.so", Path(__file__).parent
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, here / "many_cores.c"], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, here / "many_cores.c", "-ldl"], check=True)
     changed = {"LD_PRELOAD": str(library), "PYTHONPATH": str(here.parent)}
     return lambda cores: {**os.environ, **changed, "CCT_TEST_CORES": str(cores)}
 

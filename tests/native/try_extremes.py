@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from cct import operator
 
-MOST_NUMBERS, MOST_PRODUCTS = 60_000, 10_000_000
+MOST_NUMBERS, MOST_PRODUCTS = 150_000, 15_000_000
 LEAST = {np.dtype("f4"): 2.0**-149, np.dtype("f2"): 2.0**-24}  # the smallest number above zero
 VALUES = ("normal", "normal", "subnormal", "huge", "wide", "not finite")
 
@@ -58,8 +58,9 @@ def draw_shape(draw: Draw) -> tuple[dict[str, Any], tuple[int, int], tuple[int, 
     if draw.chance(0.03):
         pads[draw.between(0, 3)] = draw.between(0, 300)
     size = [draw.between(1, 40), draw.between(1, 40)]
-    if draw.chance(0.15):
-        size = [1, draw.between(1, 3000)] if draw.chance(0.5) else [draw.between(1, 3000), 1]
+    if draw.chance(0.2):
+        long = draw.between(1, 3000) if draw.chance(0.5) else draw.between(4001, 6000)
+        size = [1, long] if draw.chance(0.6) else [long, 1]
     padded = [size[i] + pads[i] + pads[i + 2] for i in range(2)]
     room = [padded[i] - (kernel[i] - 1) * dilations[i] - 1 for i in range(2)]
     pixels = math.prod(r // s + 1 for r, s in zip(room, strides, strict=True))
@@ -81,10 +82,11 @@ def draw_case(draw: Draw) -> tuple[Case, str] | None:
         return None
     geometry, kernel, size = shape
     group = draw.one_of((1, 1, 1, 2, 3, 4))
-    channels, outputs = group * draw.between(1, 12), group * draw.between(1, 12)
+    most = MOST_NUMBERS // math.prod(size) // group
+    channels, outputs = group * draw.between(1, max(1, min(most, 12))), group * draw.between(1, 12)
+    if size[1] > 4000:
+        channels = group * most  # what a plan cuts
     taps = kernel[0] * kernel[1]
-    if math.prod(size) * channels > MOST_NUMBERS:
-        return None
     packed = draw_packed(
         draw.rng,
         out_channels=outputs,
