@@ -54,6 +54,21 @@ def test_sizes_around_vectors_agree(emulator, isa, block):
 
 
 @rows
+def test_images_of_long_rows_agree(emulator, isa):
+    """In strips of columns: more than 1 MB of packed rows, with the cache that is assumed where none is stated."""
+    rng = np.random.default_rng(0)
+    some = []
+    for kernel, width, geometry in [
+        ((3, 3), 1207, SAME),
+        ((1, 5), 3001, {}),
+        ((3, 3), 1301, {**SAME, "strides": (2, 2)}),
+    ]:
+        packed = draw_packed(rng, out_channels=9, in_channels=100, kernel=kernel, block=(8, 1), keep=0.1)
+        some.append(draw_values(rng, packed, (1, 100, 1, width), geometry, "clip", residual=True))
+    emulator.agree(isa, some)
+
+
+@rows
 def test_values_whose_errors_add_up_agree(emulator, isa):
     rng = np.random.default_rng(0)
     packed = draw_packed(rng, out_channels=16, in_channels=64, keep=0.6)
