@@ -125,6 +125,8 @@ def _line(error: Exception) -> str:
     # torch has no class of its own for memory of the CPU
     if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error):
         return "out of memory: smaller images (--size) or, in training, a smaller --batch-size need less"
+    if isinstance(error, ImportError) and "failed to map segment" in str(error):
+        return f"out of memory: {first_line(error)}; is its limit (ulimit -v) too low?"
     if isinstance(error, OSError) and error.errno in _FULL:
         return f"{printable(error.filename or 'what was to be written')} has no place ({error.strerror}): make room"
     if isinstance(error, OSError) and error.errno in _NOT_OURS:

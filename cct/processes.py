@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from cct.errors import CctError
+from cct.signals import ENDINGS
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +139,11 @@ def undisturbed_end() -> Iterator[None]:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit; one of several at once, since after an error the way out of torch may wait for the others."""
+    """Exit; one of several at once, since after an error the way out of torch may wait for the others.
+
+    All is done and said: a signal while torch and ONNX Runtime take themselves down must not change the code.
+    """
+    atexit.register(_ignore_signals)  # not yet: who calls this as a function goes on
     if count() > 1 and code:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -151,5 +157,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *ENDINGS):
         signal.signal(number, signal.SIG_IGN)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # SIGQUIT is left to end what hangs, at once; not every system has SIGHUP
-_ENDINGS = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
+ENDINGS = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
 _ECHO = 1.0  # seconds in which the same wish may come again: a terminal that closes tells it twice
 _heard: list[float] = []  # when
 
@@ -27,7 +27,7 @@ def orderly_end() -> Iterator[None]:
     """
     # Only the main thread may set a handler, and only it would be interrupted.
     here = threading.current_thread() is threading.main_thread()
-    taken = [number for number in _ENDINGS if here and signal.getsignal(number) is signal.SIG_DFL]
+    taken = [number for number in ENDINGS if here and signal.getsignal(number) is signal.SIG_DFL]
     _heard.clear()
     for number in taken:
         signal.signal(number, _end)

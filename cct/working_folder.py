@@ -47,7 +47,8 @@ def working_folder(output: Path, resume: bool = False) -> Iterator[Path]:
     else:
         _remove(folder)
     finally:
-        os.close(lock)
+        with suppress(OSError):  # of a disk that fails: nothing was written to it
+            os.close(lock)
 
 
 def _lock(folder: Path, output: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,22 @@ def test_a_current_folder_that_is_gone_is_told() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("Error: the current folder is gone")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_memory_that_does_not_hold_torch() -> None:
+    done = shell('ulimit -v 1500000 && "$@"', "export", MODEL)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: out of memory: libtorch")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_after_the_end_changes_nothing(name: str) -> None:
+    """While torch and ONNX Runtime take themselves down, after all is written."""
+    last = f"import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.{name})\n"
+    code = f"{last}from cct.cli import main; main(sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", code, "inspect", MODEL], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_onnxruntime_keeps_and_sends_nothing(compressed: Path, tmp_path: Path) -> None:
