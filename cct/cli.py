@@ -76,10 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 0 if completed else 2
         if not _by_click(done):
             _say(f"Error: code that is not cct's called {first_line(done)}: take that out")
-    except (click.Abort, KeyboardInterrupt) as error:
-        ended = error.__cause__ if isinstance(error, click.Abort) else error
-        _say(f"Error: ended by {ended}" if isinstance(ended, Ended) else "Interrupted")
-        code = 2 if isinstance(ended, Ended) else 130
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted")
+        code = 130
+    except Ended as ended:
+        _say(f"Error: ended by {ended}")
+        code = 2
     except Exception as error:
         trace = f"{traceback.format_exc()}\n" if "--debug" in given else ""
         _say(f"{trace}Error: {_line(error)}")

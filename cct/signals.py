@@ -14,8 +14,8 @@ _ECHO = 1.0  # seconds in which the same wish may come again: a terminal that cl
 _heard: list[float] = []  # when
 
 
-class Ended(KeyboardInterrupt):
-    """A signal to end has come; says which."""
+class Ended(BaseException):
+    """A signal to end has come; says which. As KeyboardInterrupt it is nothing that code for errors may catch."""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from cct.errors import CctError, StateError
+from cct.signals import Ended
 
 STATE = "training.pt"  # what a run is continued from; all else in the folder but the choices is made anew
 CHOICE = "choice.json"  # of layers by measured speed, which another measurement could change
@@ -41,7 +42,7 @@ def working_folder(output: Path, resume: bool = False) -> Iterator[Path]:
     except BaseException as error:
         if not (folder / STATE).exists():
             _remove(folder)
-        elif isinstance(error, KeyboardInterrupt):
+        elif isinstance(error, KeyboardInterrupt | Ended):
             click.echo(f"{folder} keeps what is trained: the same command with --resume continues", err=True)
         raise
     else:

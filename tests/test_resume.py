@@ -120,6 +120,6 @@ def test_an_end_before_the_first_epoch_leaves_nothing(name: str, code: int, line
     process.send_signal(signal.Signals[name])
     said = process.communicate(timeout=60)[1]
     assert process.returncode == code
-    assert said.splitlines()[-1] == line
+    assert said.splitlines() == ["", line] if name == "SIGINT" else [line]  # below the ^C of the terminal
     assert "--resume" not in said
     assert not names(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cct.errors import CctError, StateError
+from cct.signals import Ended
 from cct.working_folder import STATE, working_folder
 
 
@@ -31,7 +32,7 @@ def fail(output: Path, error: type[BaseException], made: str) -> None:
         raise error
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, CctError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Ended, CctError])
 def test_a_run_that_fails_leaves_a_state_or_nothing(
     output: Path, error: type[BaseException], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,7 +42,7 @@ def test_a_run_that_fails_leaves_a_state_or_nothing(
     with pytest.raises(error):
         fail(output, error, STATE)
     said = capsys.readouterr().err
-    assert ("--resume continues" in said) == (error is KeyboardInterrupt)
+    assert ("--resume continues" in said) == (error is not CctError)
     with pytest.raises(StateError, match=r"m.cct holds an interrupted run: continue it with --resume, or delete"):
         fail(output, error, STATE)
     with working_folder(output, resume=True) as folder:
