@@ -24,9 +24,12 @@ from cct.errors import CctError
 
 ROOT = Path(__file__).parents[1]
 READERS: dict[str, list[str]] = {  # each a module beside this one, and what it is to explore
-    "recipe": ["cct.recipe", "cct.goals", "tomlkit.parser", "tomlkit.source", "tomlkit.container", "tomlkit.items"],
+    "recipe": [
+        "cct.recipe", "cct.knob_value", "cct.goals",
+        "tomlkit.parser", "tomlkit.source", "tomlkit.container", "tomlkit.items",
+    ],
     "onnx_file": [
-        "cct.onnx_file", "cct.operator", "cct.patterns", "cct.inspect_onnx", "cct.inspection",
+        "cct.onnx_file", "cct.check_expansion", "cct.operator", "cct.patterns", "cct.inspect_onnx", "cct.inspection",
         "cct.passes.pack_convolutions", "onnx_ir.serde",
     ],
     "checkpoint": [

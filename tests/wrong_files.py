@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,49 @@ def arrays(folder: Path, **changes: Any) -> Path:
     return folder / "d.npz"
 
 
+def pipe(folder: Path, name: str) -> Path:
+    """What nobody writes to: to open it is to wait for ever."""
+    os.mkfifo(folder / name)
+    return folder / name
+
+
+def endless(folder: Path, name: str) -> Path:
+    (folder / name).symlink_to("/dev/zero")
+    return folder / name
+
+
+def postscript(folder: Path) -> Path:
+    """A program that Ghostscript would run, called an image."""
+    home = images(folder)
+    box = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\n"
+    written(home / "train" / "a", "0.png", box + b"(foreign_code_ran) (w) file closefile showpage\n")
+    return home
+
+
+def pickled(folder: Path, instructions: bytes) -> Path:
+    """The shipped checkpoint whose version is what instructions of a pickle make."""
+    path = tampered(folder, cct_checkpoint="HERE")
+    content = io.BytesIO(path.read_bytes())
+    with zipfile.ZipFile(content) as before, zipfile.ZipFile(path, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name).replace(b"X\x04\0\0\0HERE", instructions))
+    return path
+
+
+def colliding() -> bytes:
+    """A dictionary whose keys all have one hash."""
+    numbers = [(2**61 - 1) * (2**70 + i) for i in range(50_000)]
+    return b"}(" + b"".join(b"\x8a\x12" + n.to_bytes(18, "little") + b"N" for n in numbers) + b"u"
+
+
+def small_floats(folder: Path) -> Path:
+    """The shipped checkpoint with weights of 4 bits, which PyTorch can keep and not compute with."""
+    content = torch.load(MODEL, weights_only=True)
+    name, weight = next(iter(content["state_dict"].items()))
+    content["state_dict"][name] = torch.zeros(weight.shape, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    return saved(folder, content)
+
+
 def program(folder: Path) -> Path:
     linear = torch.nn.Linear(2, 2)
     torch.export.save(torch.export.export(linear, (torch.zeros(1, 2),)), folder / "m.pt2")
@@ -128,6 +173,30 @@ def forged(folder: Path, compressed: Path) -> Path:
     proto.graph.initializer[at].CopyFrom(onnx.numpy_helper.from_array(array, proto.graph.initializer[at].name))
     onnx.save(proto, folder / "r.onnx")
     return folder / "r.onnx"
+
+
+def doubling(folder: Path) -> Path:
+    """Thirty functions, each of which calls the one before twice: a billion nodes."""
+    head = '<ir_version: 10, opset_import: ["": 18, "f": 1]>'
+    functions = ['<domain: "f", opset_import: ["": 18]> f0 (x) => (y) { y = Relu (x) }']
+    for i in range(1, 31):
+        body = f"{{ t = f.f{i - 1} (x) y = f.f{i - 1} (t) }}"
+        functions.append(f'<domain: "f", opset_import: ["": 18, "f": 1]> f{i} (x) => (y) {body}')
+    graph = f"{head} g (float[1,3,8,8] x) => (float[1,3,8,8] y) {{ y = f.f30 (x) }}"
+    onnx.save(onnx.parser.parse_model("\n".join([graph, *functions])), folder / "f.onnx")
+    return folder / "f.onnx"
+
+
+def constant_outside(folder: Path, compressed: Path) -> Path:
+    """A packed file with a constant that lies in another file."""
+    proto = onnx.load(compressed / "m.onnx")
+    tensor = onnx.TensorProto(name="k", data_type=onnx.TensorProto.FLOAT, dims=[4])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="k.bin")
+    written(folder, "k.bin", bytes(16))
+    proto.graph.node.append(onnx.helper.make_node("Constant", [], ["k"], value=tensor))
+    (folder / "k.onnx").write_bytes(proto.SerializeToString())
+    return folder / "k.onnx"
 
 
 def in_the_way(folder: Path) -> Path:

@@ -114,7 +114,7 @@ def _check(path: Path, content: bytes) -> None:
                 if name.lower().split("/")[-1] == "data.pkl":
                     check_pickle(io.BytesIO(archive.read(name)))
     except ValueError as error:
-        raise CheckpointError(f"{path} is no checkpoint, or is damaged: it {first_line(error)}") from error
+        raise CheckpointError(f"{path} is no checkpoint, or is damaged ({first_line(error)})") from error
 
 
 def _load(content: bytes, weights_only: bool) -> Any:

@@ -120,7 +120,7 @@ def test_reading_collisions_takes_no_time(tmp_path: Path, refused: Any, save: An
     numbers = b"".join(long1(PRIME * (number + 2**70)) + b"N" for number in range(60_000))
     path = forge(save({"a": "HERE"}), b"X\x04\0\0\0HERE", b"}(" + numbers + b"u")
     start = time.monotonic()
-    assert "is no checkpoint, or is damaged: it has keys that no checkpoint needs" in refused(path)
+    assert "is no checkpoint, or is damaged (has keys that no checkpoint needs" in refused(path)
     assert time.monotonic() - start < 10
 
 
