@@ -42,10 +42,10 @@ def read_model(path: Path) -> ir.Model:
     check_expansion(path, proto)
     try:
         model = ir.from_proto(proto)
+        for graph in (model.graph, *(function.graph for function in model.functions.values())):
+            set_base_dir(graph, path.parent)  # goes into every subgraph: what can't be gone into ends here
     except Exception as error:  # so does this
         raise _invalid(path, error) from error
-    for graph in (model.graph, *(function.graph for function in model.functions.values())):
-        set_base_dir(graph, path.parent)
     outside = _check_tensors(path, model)
     if any(is_pattern_conv(node) for f in model.functions.values() if f.domain != DOMAIN for node in f.all_nodes()):
         raise CctError(

@@ -68,6 +68,24 @@ def test_an_attribute_that_refers_to_another_is_none(case, tmp_path):
         read_model(tmp_path / "m.onnx")
 
 
+@pytest.mark.parametrize("where", ["graph", "function"])
+def test_a_subgraph_that_is_somewhere_else(where, tmp_path):
+    """A branch that refers to an attribute, which nobody gives."""
+    model = onnx.parser.parse_model(DENSE)
+    branch = onnx.AttributeProto(name="then_branch", type=onnx.AttributeProto.GRAPH, ref_attr_name="b")
+    node = helper.make_node("If", ["c"], ["y"], else_branch=helper.make_graph([], "e", [], []))
+    node.attribute.append(branch)
+    if where == "graph":
+        model.graph.node.append(node)
+    else:
+        opsets = [helper.make_opsetid("", 18)]
+        model.functions.append(helper.make_function("other", "F", ["c"], ["y"], [node], opsets, ["b"]))
+        model.opset_import.append(helper.make_opsetid("other", 1))
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CctError, match="no valid ONNX model"):
+        read_model(tmp_path / "m.onnx")
+
+
 def test_sparse_initializers_are_refused(case, tmp_path):
     model = case.model()
     values, indices = np.ones(1, np.float32), np.zeros(1, np.int64)
