@@ -10,13 +10,14 @@ import onnxruntime
 from accuracy_rows import COMPARABLE, DENSE, GROUPS
 from accuracy_runs import file_of, of
 
-from cct.bench import compare, machine
+from cct.machine import machine
+from cct.measure.interleaved import compare
 
 THREADS = (1, 2)
 
 
 def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dict[str, Any]:
-    """Median ms of one image by row and number of threads; the files of a network, one a row, take turns.
+    """Ms of one image by row and number of threads; the files of a network, one a row, take turns.
 
     Args:
         results: of the training.
@@ -24,6 +25,7 @@ def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dic
         rounds: turns of each file.
     """
     times: dict[str, dict[str, float]] = {}
+    doubts: list[str] = []  # of times that the machine was too busy for
     rows = [row for title in COMPARABLE for row in GROUPS[title]]
     for network in DENSE:
         of_network = [row for row in rows if row.network == network]
@@ -31,6 +33,9 @@ def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dic
         found = [(name, file_of(folder, name, seed, "onnx")) for name, seed in sorted(runs, reverse=True)]
         there = {name: file for name, file in found if file.exists()}  # the lowest seed's comes last and stays
         for threads in THREADS if there else ():
-            for name, timing in compare(there, threads=threads, rounds=rounds).items():
-                times.setdefault(name, {})[str(threads)] = round(timing.median, 4)
-    return {"machine": machine(), "onnxruntime": onnxruntime.__version__, "rounds": rounds, "ms": times}
+            timings = compare(there, threads=threads, rounds=rounds)
+            doubts += [f"{name}, {threads} threads: {r.doubt}" for name, r in timings.ratios.items() if r.doubt]
+            for name, timing in timings.models.items():
+                times.setdefault(name, {})[str(threads)] = round(timing.ms, 4)
+    about = {"machine": machine(), "onnxruntime": onnxruntime.__version__, "rounds": rounds}
+    return {**about, "ms": times, "doubts": doubts}

@@ -17,12 +17,12 @@ from accuracy_peers import PEERS
 from accuracy_rows import BY_NAME, Row
 from torch import nn
 
-from cct.bench import machine
 from cct.checkpoint import load_model
 from cct.clicktrain import ClickTrain
 from cct.data import Data
 from cct.errors import RecipeError
 from cct.exporter import export
+from cct.machine import machine
 from cct.models import MODELS
 from cct.recipe import Recipe
 from cct.source import ModelSource

@@ -16,8 +16,8 @@ import torchvision
 from masks import prune_at_random
 
 import cct
+from cct.measure.parity import relative_error
 from cct.operator import NAME
-from cct.parity import relative
 
 TYPES = (("float32", "float32"), ("float16", "float32"), ("float16", "float16"))
 
@@ -39,7 +39,7 @@ def main() -> None:
             packed = [layer for layer in layers if layer.op == NAME]
             ratio = sum(4 * layer.weights for layer in packed) / sum(layer.packed_bytes for layer in packed)
             got = cct.session(path).run(None, {"input": images.numpy()})[0]
-            size, error = path.stat().st_size / 1e6, relative(got, wanted)
+            size, error = path.stat().st_size / 1e6, relative_error(got, wanted)
             print(f"| {weights} | {activations} | 1/{ratio:.2f} | {size:.2f} | {error:.1e} |")
         cct.export(module, images[:1], path, pack=False)
         print(f"| dense float32 | float32 | 1 | {path.stat().st_size / 1e6:.2f} | |")

@@ -4,7 +4,7 @@
 
 Nothing is downloaded: weights are Kaiming's, batch statistics are settled on random images, the masks are random, 4x
 over what `cct compress` would prune, block 4x1. So parity, size and speed mean something, and classes nothing.
-Dense is the same export with packing off; both run interleaved in one process, one thread, batch 1; medians.
+Dense is the same export with packing off; both run in turns in one process, one thread, batch 1, by CPU time.
 Each network becomes one line of the results; `--table` prints what is there as Markdown.
 """
 
@@ -24,9 +24,10 @@ from masks import prune_prunable_at_random
 from torch import Tensor, nn
 
 import cct
-from cct.bench import compare, machine
+from cct.machine import machine
+from cct.measure.interleaved import compare
+from cct.measure.parity import relative_error
 from cct.operator import NAME
-from cct.parity import relative
 from cct.passes.prunable import prunable
 
 COMPRESSION = 4.0
@@ -105,7 +106,7 @@ def check(name: str, folder: Path, size: int = SIZE) -> tuple[dict[str, Any], nn
     module, masked = prepare(name, size)
     unpruned = {layer: reason for layer, reason in prunable(module).items() if reason}
     layers = cct.export(module, torch.zeros(1, 3, size, size), folder / "packed.onnx")
-    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(8, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         want = module(images).numpy()
     sessions = [cct.session(folder / "packed.onnx", library=way) for way in (True, False)]
@@ -118,9 +119,9 @@ def check(name: str, folder: Path, size: int = SIZE) -> tuple[dict[str, Any], nn
         "packed": sum(layer.op == NAME for layer in layers),
         "dense": dict(Counter(unpruned.get(layer.name, layer.reason) for layer in layers if layer.reason)),
         "compression": round(sum(layer.weights for layer in layers) / sum(layer.kept for layer in layers), 2),
-        "variation": round(relative(want[:1], want[1:]), 3),  # of the outputs from one image to another
-        "library": relative(got, want),
-        "body": relative(body, want),
+        "variation": round(relative_error(want[:1], want[1:]), 3),  # of the outputs from one image to another
+        "library": relative_error(got, want),
+        "body": relative_error(body, want),
     }
     return line, module
 
@@ -134,9 +135,16 @@ def beside_dense(module: nn.Module, folder: Path, size: int = SIZE) -> dict[str,
 def speed(folder: Path, rounds: int) -> dict[str, Any]:
     """Milliseconds of the two files."""
     times = compare({"dense": folder / "dense.onnx", "packed": folder / "packed.onnx"}, rounds=rounds)
-    ours = times["packed"]
-    figures = {"dense_ms": times["dense"].median, "packed_ms": ours.median, "low_ms": ours.low, "high_ms": ours.high}
-    return {**{k: round(v, 3) for k, v in figures.items()}, "runs": ours.runs, "threads": 1, "machine": machine()}
+    dense, ours, ratio = times.models["dense"], times.models["packed"], times.ratios["packed"]
+    figures = {"dense_ms": dense.ms, "packed_ms": ours.ms, "low": ratio.low, "high": ratio.high}
+    return {
+        **{k: round(v, 3) for k, v in figures.items()},
+        "doubt": ratio.doubt,
+        "clock": ours.clock,
+        "runs": ours.runs,
+        "threads": 1,
+        "machine": machine(),
+    }
 
 
 def table(lines: list[dict[str, Any]]) -> str:

@@ -3,7 +3,7 @@
     python benchmarks/resnet18.py [--block 4x1] [--density 0.125] [--threads 1,2]
 
 All sixteen 3x3 convolutions are masked; the 7x7 stem and the 1x1 shortcuts stay dense. Dense is the same export with
-packing off. Both run interleaved in one process, batch 1; medians.
+packing off. Both run in turns in one process, batch 1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ import torchvision
 from masks import prune_at_random
 
 import cct
-from cct.bench import compare, machine, random_feeds
+from cct.machine import machine
+from cct.measure.interleaved import compare
+from cct.measure.parity import relative_error
+from cct.random_feeds import random_feeds
+from cct.timing import Speed, speed_line
 
 
 def main() -> None:
@@ -43,16 +47,13 @@ def main() -> None:
         print(
             f"ResNet-18 at 224x224, {masked} convolutions with RANDOM masks, density {given.density:g}, {given.block}"
         )
-        print(f"file    {sizes[0]:.1f} MB dense -> {sizes[1]:.1f} MB: {sizes[0] / sizes[1]:.2f}x")
-        print(f"parity  library against function body {abs(ours - body).max() / abs(body).max():.1e}")
+        print(f"file         {sizes[0]:.1f} MB dense -> {sizes[1]:.1f} MB: {sizes[0] / sizes[1]:.2f}x")
+        print(f"parity       library against function body {relative_error(ours, body):.1e}")
         for threads in map(int, given.threads.split(",")):
             times = compare({"dense": dense, "packed": packed}, threads=threads, rounds=given.rounds)
-            before, after = times["dense"].median, times["packed"].median
-            print(
-                f"speed   {threads} thread{'s' * (threads > 1)}: {before:.2f} ms dense -> {after:.2f} ms: "
-                f"{before / after:.2f}x (medians of {times['dense'].runs} interleaved runs)"
-            )
-    print(f"machine {machine()}")
+            ratio, models = times.ratios["packed"], times.models
+            print(speed_line(Speed(threads, models["dense"], models["packed"], ratio, ratio.doubt)))
+    print(f"machine      {machine()}")
 
 
 if __name__ == "__main__":

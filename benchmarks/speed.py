@@ -27,10 +27,10 @@ from engines.environments import PEERS
 from engines.process import EngineError
 from speed_cases import GROUPS, Case, cases
 from speed_measure import measure, versions_of
-from speed_results import Row, merged, ratio, read, write
+from speed_results import Row, merged, ratio, read, time_of, write
 from speed_table import as_markdown
 
-from cct.bench import machine
+from cct.machine import machine
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
@@ -111,9 +111,9 @@ def _measured(case: Case, engines: Engines, given: argparse.Namespace) -> list[R
     with tempfile.TemporaryDirectory() as folder:
         for row in measure(case, engines, Path(folder), given.rounds, given.limit):
             rows.append(row)
-            times = ", ".join(f"{name} {ms['median']:.3f}" for name, ms in row["ms"].items())
+            times = ", ".join(f"{name} {time_of(row, name):.3f}" for name in row["ms"])
             print(f"{case.title}, {row['threads']} thr: {times} ms; {ratio(row):.2f}x", flush=True)
-            for name, why in row["missing"].items():
+            for name, why in (row["missing"] | row["doubt"]).items():
                 print(f"  {name}: {why}", flush=True)
             had = row["cores_used"]["onnxruntime"]
             if row["threads"] == 1 and had < LEAST_BUSY:

@@ -19,9 +19,11 @@ from turns import Turns, take_turns, timed_runs
 
 import cct
 from cct.library import library_path
+from cct.measure.parity import relative_error
+from cct.measure.ratio import compare_turns
 from cct.operator import NAME
-from cct.parity import relative
 from cct.report import Layer
+from cct.timing import Timing
 
 MOST_ERROR = 1e-3  # of an engine against dense, relative to the largest output: more is a wrong answer
 
@@ -76,7 +78,7 @@ def _export(case: Case, engines: Engines, folder: Path) -> Files:
 
 
 def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: Path, rounds: int, limit: float) -> Row:
-    missing, loaded, errors, runs = dict(files.missing), dict[str, float](), dict[str, float](), dict[str, int]()
+    missing, loaded, errors, seconds = dict(files.missing), dict[str, float](), dict[str, float](), dict[str, float]()
     with ExitStack() as stack:
         started = {name: stack.enter_context(engines.start(name, cores)) for name in files.paths}
         for name in list(started):
@@ -84,7 +86,7 @@ def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: P
                 started[name].wait_until_started()
                 answer = started[name].ask("load", str(files.paths[name]), case.batch)
                 started[name].ask("answer", str(folder / f"{name}.npy"))
-                loaded[name], runs[name] = answer["seconds"], timed_runs(answer["run"])
+                loaded[name], seconds[name] = answer["seconds"], answer["run"]
             except EngineError as error:
                 missing[name] = str(error)
                 del started[name]
@@ -92,19 +94,22 @@ def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: P
             raise EngineError(f"{gone[0]} does not run {case.title}: {missing[gone[0]]}")
         want = np.load(folder / "onnxruntime.npy")
         for name in started:
-            errors[name] = relative(np.load(folder / f"{name}.npy"), want)
+            errors[name] = relative_error(np.load(folder / f"{name}.npy"), want)
             if not errors[name] < MOST_ERROR:  # NaN is wrong too
                 raise EngineError(f"{name} answers {case.title} with an error of {errors[name]:.1e}")
         peaks = {isa: process for isa in PEAKS if (process := engines.start_peak(isa, cores))}
         for process in peaks.values():
             stack.enter_context(process)
+        runs = timed_runs({name: seconds[name] for name in started})
         turns = take_turns({**started, **peaks}, runs | dict.fromkeys(peaks, 1), rounds, limit)
         rates = {isa: _peak(process, turns[isa]) for isa, process in peaks.items()}
         versions = {name: process.greeting["version"].split("-")[0] for name, process in started.items()}
-    timed = {name: turns[name] for name in started if not turns[name].error}
+    timed = {name: turns[name].taken for name in started if not turns[name].error}
     missing.update({name: turns[name].error for name in started if turns[name].error})
     if gone := [name for name in OURS if name in missing]:
         raise EngineError(f"{gone[0]} failed in {case.title}: {missing[gone[0]]}")
+    reference = {"onnxruntime": timed.pop("onnxruntime")}
+    timings = compare_turns(reference | timed, len(cores), "cpu" if len(cores) == 1 else "wall")
     packed = [layer for layer in files.layers if layer.op == NAME]
     return {
         "group": case.group,
@@ -120,12 +125,13 @@ def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: P
         "bytes": {
             name: files.paths[engine].stat().st_size for name, engine in (("packed", "cct"), ("dense", "onnxruntime"))
         },
-        "ms": {name: taken.in_ms() for name, taken in timed.items()},
+        "ms": {name: in_ms(timing) for name, timing in timings.models.items()},
+        "doubt": {name: ratio.doubt for name, ratio in timings.ratios.items() if ratio.doubt},
         "load_ms": {name: round(seconds * 1e3, 1) for name, seconds in loaded.items()},
         "error": {name: float(f"{error:.1e}") for name, error in errors.items() if name != "onnxruntime"},
         "peak": rates,
         "missing": missing,
-        "cores_used": {name: round(taken.cpu / sum(taken.seconds), 2) for name, taken in timed.items()},
+        "cores_used": {name: round(turns[name].cores_used, 2) for name in timings.models},
         "versions": versions,
         "library": library_hash(),
     }
@@ -133,7 +139,13 @@ def _row(case: Case, files: Files, engines: Engines, cores: list[int], folder: P
 
 def _peak(process: EngineProcess, turns: Turns) -> float:
     """GFLOP/s, from the median."""
-    return round(float(process.greeting["flops"]) / float(np.median(turns.seconds)) / 1e9, 1)
+    return round(float(process.greeting["flops"]) / float(np.median(turns.wall)) / 1e6, 1)
+
+
+def in_ms(timing: Timing) -> dict[str, object]:
+    """What a row keeps."""
+    figures = {"ms": timing.ms, "median": timing.median, "high": timing.high}
+    return {"clock": timing.clock, **{name: round(ms, 4) for name, ms in figures.items()}, "runs": timing.runs}
 
 
 def library_hash() -> str:

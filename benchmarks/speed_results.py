@@ -14,8 +14,10 @@ Row = dict[str, Any]
 
 # A row: group, name, block, density (kept / all weights, measured), asked (of the masks), batch, threads, convolutions,
 # gflop (useful: 2 x kept weights x pixels, packed layers only), bytes {dense, packed},
-# ms {engine: {median, low, high, runs}}, load_ms {engine}, error {engine: against dense}, peak {isa: GFLOP/s},
-# missing {engine: why}, cores_used {engine: CPU time / time of the timed runs}, library (of which build).
+# ms {engine: {clock, ms, median, high, runs}; in rows of before December 2026 {median, low, high, runs}, wall clock},
+# doubt {engine: why its ratio to onnxruntime is no figure}, load_ms {engine}, error {engine: against dense},
+# peak {isa: GFLOP/s}, missing {engine: why}, cores_used {engine: CPU time / time of the timed runs},
+# library (of which build).
 KEY = ("group", "name", "block", "asked", "batch", "threads")
 
 
@@ -53,20 +55,28 @@ def write(path: Path, results: dict[str, Any]) -> None:
     path.write_text(f'{head[:-2]},\n "rows": [\n{rows}\n ]\n}}\n')
 
 
-def median(row: Row, engine: str) -> float | None:
-    """Milliseconds of a run; None where the engine did not run."""
-    return row["ms"][engine]["median"] if engine in row["ms"] else None
+def time_of(row: Row, engine: str) -> float | None:
+    """Milliseconds of a run, as the row was measured; None where the engine did not run."""
+    found = row["ms"].get(engine)
+    return None if found is None else found.get("ms", found["median"])
+
+
+def spread_of(row: Row, engine: str) -> float:
+    """Half the distance of the quick from the slow runs of an engine that ran, of its time."""
+    found = row["ms"][engine]
+    quick = found.get("ms", found.get("low"))
+    return float((found["high"] - quick) / 2 / found.get("ms", found["median"]))
 
 
 def ratio(row: Row, engine: str = "cct", against: str = "onnxruntime") -> float | None:
     """How many times faster an engine is than another."""
-    ours, theirs = median(row, engine), median(row, against)
+    ours, theirs = time_of(row, engine), time_of(row, against)
     return theirs / ours if ours and theirs else None
 
 
 def fastest_peer(row: Row) -> str | None:
     """The faster one of the other engines."""
-    times = {name: row["ms"][name]["median"] for name in PEERS if name in row["ms"]}
+    times = {name: time for name in PEERS if (time := time_of(row, name))}
     return min(times, key=lambda name: times[name]) if times else None
 
 
@@ -83,13 +93,13 @@ def peak(row: Row) -> float | None:
 
 def of_peak(row: Row) -> float | None:
     """Useful operations a second over what the machine can do."""
-    time, most = median(row, "cct"), peak(row)
+    time, most = time_of(row, "cct"), peak(row)
     return row["gflop"] / (time / 1e3) / most if time and most else None
 
 
 def ceiling(row: Row) -> float | None:
     """The speed-up if useful operations ran at the machine's peak and nothing else cost anything."""
-    dense, most = median(row, "onnxruntime"), peak(row)
+    dense, most = time_of(row, "onnxruntime"), peak(row)
     return dense / 1e3 * most / row["gflop"] if dense and most else None
 
 

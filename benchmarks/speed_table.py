@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from speed_results import PEERS, Row, ceiling, fastest_peer, geometric_mean, median, of_peak, over_peer, peak, ratio
+from speed_results import (
+    PEERS,
+    Row,
+    ceiling,
+    fastest_peer,
+    geometric_mean,
+    of_peak,
+    over_peer,
+    peak,
+    ratio,
+    spread_of,
+    time_of,
+)
 
 NAMES = {"cct": "cct", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "deepsparse": "DeepSparse"}
 Column = tuple[str, Callable[[Row], str]]
@@ -50,8 +62,9 @@ def _foot(results: dict[str, Any]) -> str:
         "Written by `python benchmarks/speed.py`; do not edit.",
         f"Machine: {results['machine']}. {versions}. Float32.",
         f"Peak, measured between the runs: {', '.join(peaks) or 'not measured'}.",
-        "Each time is a median with half the distance of the first from the last decile. Engines take turns within one",
-        "run; a ratio is of medians of that run. Random weights and masks, the same for all engines of a row.",
+        "Each time is a median with half the distance of the first from the last decile or, in rows measured since",
+        "December 2026, the 5th percentile (one thread: of CPU time) with half the distance to the 95th. Engines take",
+        "turns within one run; a ratio is of times of that run. Random weights and masks, the same for all engines.",
     ]
     if (builds := len({row["library"] for row in rows})) > 1:
         lines.append(f"The rows come from {builds} builds of the library.")
@@ -68,10 +81,10 @@ of batch 1."""
 
 def _time(engine: str) -> Callable[[Row], str]:
     def cell(row: Row) -> str:
-        time = median(row, engine)
+        time = time_of(row, engine)
         if time is None:
             return ""
-        spread = (row["ms"][engine]["high"] - row["ms"][engine]["low"]) / 2 / time
+        spread = spread_of(row, engine)
         return f"{time / (row['convolutions'] or 1):.{3 if row['convolutions'] else 2}f} ±{spread:.0%}"
 
     return cell

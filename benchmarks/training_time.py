@@ -30,11 +30,11 @@ from subset import subset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cct.bench import machine
 from cct.clicktrain import ClickTrain
 from cct.data import Data, MemoryImages, load_data
 from cct.heap import keep_freed_memory
 from cct.images.split import make_data
+from cct.machine import machine
 from cct.models import MODELS
 from cct.recipe import Recipe
 from cct.sparse_convolution import SparseConvolution

@@ -6,11 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from engines.process import EngineError, EngineProcess
 
+from cct.measure.clock import Turn
+
 FEWEST_ROUNDS = 3
-TIMED_RUNS = 3
+SHORTEST = 0.005  # seconds of a turn
+TIMED_RUNS = 2  # of the slowest engine in a turn
 LONG_SECONDS = 0.3
 
 
@@ -19,24 +21,33 @@ class Turns:
     """What one engine's turns took.
 
     Attributes:
-        seconds: of every timed run.
-        cpu: seconds that its threads computed in all of them.
+        taken: one a round, as `cct.measure.ratio` takes them.
         error: why it stopped before the end, or "".
     """
 
-    seconds: tuple[float, ...]
-    cpu: float
+    taken: tuple[Turn, ...]
     error: str = ""
 
-    def in_ms(self) -> dict[str, float]:
-        """Median, first and last decile."""
-        low, middle, high = (float(q) * 1e3 for q in np.quantile(self.seconds, (0.1, 0.5, 0.9)))
-        return {"median": round(middle, 4), "low": round(low, 4), "high": round(high, 4), "runs": len(self.seconds)}
+    @property
+    def wall(self) -> list[float]:
+        """Milliseconds of every timed run."""
+        return [ms for turn in self.taken for ms in turn.wall]
+
+    @property
+    def cores_used(self) -> float:
+        """CPU time of the process / time on the wall, of the timed runs."""
+        return sum(ms for turn in self.taken for ms in turn.cpu) / sum(self.wall)
 
 
-def timed_runs(seconds: float) -> int:
-    """Timed runs of a turn, after its untimed one: fewer where one takes long."""
-    return 1 if seconds > LONG_SECONDS else TIMED_RUNS
+def timed_runs(seconds: Mapping[str, float]) -> dict[str, int]:
+    """Timed runs in a turn of each engine, after its untimed one, so that turns are of about equal length.
+
+    Args:
+        seconds: of one run of each.
+    """
+    slowest = max(seconds.values())
+    length = max(SHORTEST, slowest * (1 if slowest > LONG_SECONDS else TIMED_RUNS))
+    return {name: max(1, round(length / taken)) for name, taken in seconds.items()}
 
 
 def take_turns(
@@ -50,20 +61,20 @@ def take_turns(
         rounds: turns of each. There and back: who follows whom changes from round to round.
         limit: seconds, after which no further round starts, but for the first few.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in engines}
-    cpu, errors = dict.fromkeys(engines, 0.0), dict.fromkeys(engines, "")
+    taken: dict[str, list[Turn]] = {name: [] for name in engines}
+    errors = dict.fromkeys(engines, "")
     order = list(engines)
     start = time.perf_counter()
-    for taken in range(rounds):
-        if taken >= FEWEST_ROUNDS and time.perf_counter() - start > limit:
+    for done in range(rounds):
+        if done >= FEWEST_ROUNDS and time.perf_counter() - start > limit:
             break
-        for name in order if taken % 2 == 0 else order[::-1]:
+        for name in order if done % 2 == 0 else order[::-1]:
             try:
                 answer = engines[name].ask("turn", runs[name])
             except EngineError as error:
                 errors[name] = str(error)
                 continue
-            seconds[name] += answer["seconds"]
-            cpu[name] += answer["cpu"]
+            cpu, wall = (tuple(1e3 * seconds for seconds in answer[clock]) for clock in ("cpu", "seconds"))
+            taken[name].append(Turn(cpu, wall, None))
         order = [name for name in order if not errors[name]]
-    return {name: Turns(tuple(seconds[name]), cpu[name], errors[name]) for name in engines}
+    return {name: Turns(tuple(taken[name]), errors[name]) for name in engines}

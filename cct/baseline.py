@@ -12,9 +12,10 @@ import torch
 from cct.checkpoint import LoadedModel
 from cct.data import Data
 from cct.errors import DataError, UnsupportedModel
+from cct.measure.accuracy import check_split
 from cct.source import ModelSource
 from cct.text import first_line, some
-from cct.train import evaluate
+from cct.train import predict
 
 
 def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str] | None = None) -> float:
@@ -26,13 +27,14 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
         names: of its classes in their order, where its checkpoint says them.
 
     Raises:
-        DataError: the network does not take the images, has other classes, or is no better than chance.
+        DataError: the network does not take the images, has other classes, answers NaN, or is no better than chance.
         UnsupportedModel: the network answers something else than logits.
     """
     classes = len(images.classes)
     if names is not None and tuple(names) != images.classes:
         own, given = (some(part, 4) for part in (names, images.classes))
         raise DataError(f"the model's classes are {own}; {images.name} has {given}: they must agree, in order")
+    check_split(images)
     logits = _answer(module, images.example(), images.name)
     if not isinstance(logits, torch.Tensor):
         raise UnsupportedModel(
@@ -42,9 +44,28 @@ def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str
     if logits.ndim != 2 or logits.shape[1] != classes:
         answer = tuple(logits.shape[1:])
         raise DataError(f"{images.name} has {classes} classes, the model answers {answer}: they must agree")
-    accuracy = evaluate(module, images)
+    logits = predict(module, images)
+    check_finite(int((~logits.isfinite()).any(1).sum()), images)
+    accuracy = 100 * (logits.argmax(1) == images.val.labels).double().mean().item()
     check_chance(accuracy, images)
     return accuracy
+
+
+def check_finite(count: int, images: Data) -> None:
+    """Make sure that a baseline answers numbers.
+
+    Args:
+        count: validation images that it answers with NaN or infinity.
+        images: what it was measured on.
+
+    Raises:
+        DataError: there are some.
+    """
+    if count:
+        raise DataError(
+            f"the model answers NaN or infinity for {count} of {len(images.val)} images of {images.name}: nothing can "
+            "be compared with it; check its weights and the normalization (mean, std)"
+        )
 
 
 def check_chance(accuracy: float, images: Data) -> None:

@@ -52,7 +52,7 @@ def choose_blocks(
         UnsupportedModel: no layer can be pruned, or the compression can't be reached with any block.
     """
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
-        trials = Trials(module, example, Path(folder))
+        trials = Trials(module, example, Path(folder), log)
         block, reference = _reference(trials, recipe)
         times = _times(module, [row.name for row in reference.layers], trials, recipe)
 

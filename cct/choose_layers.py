@@ -95,7 +95,7 @@ def choose_layers(
         CctError: nothing is faster packed.
     """
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
-        return choose(recipe, _measured(Trials(module, example, Path(folder))), log)
+        return choose(recipe, _measured(Trials(module, example, Path(folder), log)), log)
 
 
 def choose(recipe: Recipe, try_out: Callable[[Recipe], Trial], log: Callable[[str], None]) -> Choice:

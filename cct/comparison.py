@@ -9,17 +9,20 @@ from typing import Any
 
 import onnxruntime as ort
 
-from cct.bench import Timing, compare, machine, random_feeds
 from cct.json_text import as_json
 from cct.library import isa
+from cct.machine import machine
+from cct.measure.interleaved import compare
 from cct.node_times import NodeTime, node_times
-from cct.onnx_file import pattern_convs, read_model
+from cct.onnx_file import model_bytes, pattern_convs, read_model
 from cct.operator import NAME
+from cct.random_feeds import random_feeds
 from cct.runtime import PROVIDERS
 from cct.table import aligned
 from cct.text import printable
+from cct.timing import CLOCKS, Ratio, Timings
 
-VERSION = 1  # of the JSON
+VERSION = 2  # of the JSON
 _CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose", NAME)
 
 
@@ -44,14 +47,14 @@ class Comparison:
 
     Attributes:
         files: the first is compared with each other one.
-        timings: threads -> file -> milliseconds a run.
+        timings: threads -> the time of each file, and how many times faster than the first it is.
         nodes: file -> where its time goes; empty if nobody asked.
         threads_of_nodes: threads with which `nodes` were measured.
         isa: row of the library that ran; empty if no file has a PatternConv.
     """
 
     files: Sequence[File]
-    timings: dict[int, dict[str, Timing]]
+    timings: dict[int, Timings]
     provider: str
     batch: int
     machine: str
@@ -62,32 +65,35 @@ class Comparison:
     def to_json(self) -> str:
         """For programs."""
         timings = [
-            {"threads": threads, "file": name, **asdict(timing), "ratio": self._ratio(threads, name)}
+            {"threads": threads, "file": name, **asdict(timing), "ratio": _plain(times, name), "doubt": times.doubt}
             for threads, times in self.timings.items()
-            for name, timing in times.items()
+            for name, timing in times.models.items()
         ]
         return as_json({"cct_bench": VERSION, **asdict(self), "timings": timings})
 
     def to_text(self) -> str:
         """For a terminal."""
         first = self.files[0].name
-        table = [("threads", "file", "MB", NAME, "median ms", "10 % .. 90 %", "ratio")]
+        table = [("threads", "file", "MB", NAME, "ms", "wall ms", "ratio", "95 %")]
         for threads, times in self.timings.items():
             for file in self.files:
-                t = times[file.name]
-                ratio = self._ratio(threads, file.name)
-                cells = (f"{file.bytes / 1e6:.2f}", str(file.pattern_convs), f"{t.median:.2f}")
-                spread = f"{t.low:.2f} .. {t.high:.2f}"
-                table.append((str(threads), printable(file.name), *cells, spread, f"{ratio:.2f}x" if ratio else ""))
-        lines = [aligned(table, right=(0, 2, 3, 4, 5, 6))]
+                timing, ratio = times.models[file.name], _ratio(times, file.name)
+                cells = (f"{file.bytes / 1e6:.2f}", str(file.pattern_convs), f"{timing.ms:.2f}", f"{timing.wall:.2f}")
+                value = f"{ratio.value:.2f}x" if ratio and ratio.figure else "none" if ratio else ""
+                spread = f"{ratio.low:.2f} .. {ratio.high:.2f}" if ratio else ""
+                table.append((str(threads), printable(file.name), *cells, value, spread))
+        lines = [aligned(table, right=(0, *range(2, 8)))]
+        lines += [f"ms           {clock}: 5th percentile of the runs" for clock in self._clocks()]
+        lines.append("wall ms      wall clock: median of the runs")
         if len(self.files) > 1:
-            lines.append(f"ratio        median of that file / median of {printable(first)}")
+            lines.append(f"ratio        ms of that file / ms of {printable(first)}, and where 95 % of such ratios lie")
+        lines += [f"no figure    {where}: the machine is too busy: {doubt}" for where, doubt in self._doubts()]
         if not any(file.pattern_convs for file in self.files):
             lines.append(f"note         no file has a {NAME}: nothing of cct's library was measured")
-        runs = next(iter(self.timings.values()))[first].runs
+        runs = min(timing.runs for times in self.timings.values() for timing in times.models.values())
         library = f", library row {self.isa}" if self.isa else ""
         lines += [
-            f"measured     {runs} runs each{', interleaved' * (len(self.files) > 1)}, {self.provider}, "
+            f"measured     {runs} runs or more each{', in turns' * (len(self.files) > 1)}, {self.provider}, "
             f"batch {self.batch} where it is free",
             f"machine      {self.machine}",
             f"software     onnxruntime {self.onnxruntime}{library}",
@@ -98,10 +104,23 @@ class Comparison:
             lines += [self._layers(), "by operator:\n" + self._operators().rstrip()]
         return "\n".join(lines)
 
-    def _ratio(self, threads: int, name: str) -> float | None:
-        times = self.timings[threads]
-        first = self.files[0].name
-        return None if name == first else times[name].median / times[first].median
+    def _clocks(self) -> list[str]:
+        """By which clock each number of threads was measured, a line a clock."""
+        by_clock: dict[str, list[str]] = {}
+        for threads, times in self.timings.items():
+            by_clock.setdefault(next(iter(times.models.values())).clock, []).append(str(threads))
+        return [f"{CLOCKS[clock]} (threads: {', '.join(threads)})" for clock, threads in by_clock.items()]
+
+    def _doubts(self) -> list[tuple[str, str]]:
+        """Where a figure is missing, and why."""
+        found = []
+        for threads, times in self.timings.items():
+            where = f"{threads} thread{'s' * (threads > 1)}"
+            if times.doubt:
+                found.append((where, times.doubt))
+            else:
+                found += [(f"{where}, {printable(n)}", ratio.doubt) for n, ratio in times.ratios.items() if ratio.doubt]
+        return found
 
     def _layers(self) -> str:
         """A line a convolution, joined by its name, and what the letters stand for."""
@@ -162,7 +181,9 @@ def measure_files(
         again = sum(other == path for other in paths[: len(models)])
         models[f"{path} ({again + 1})" if again else str(path)] = path
     graphs = {name: read_model(path) for name, path in models.items()}
-    files = [File(name, path.stat().st_size, len(pattern_convs(graphs[name]))) for name, path in models.items()]
+    files = [
+        File(name, model_bytes(path, graphs[name]), len(pattern_convs(graphs[name]))) for name, path in models.items()
+    ]
     timings = {
         count: compare(models, threads=count, provider=provider, batch=batch, size=size, rounds=rounds)
         for count in dict.fromkeys(threads)
@@ -184,6 +205,18 @@ def measure_files(
         isa=isa() if any(file.pattern_convs for file in files) else "",
         nodes=dict(zip(models, times, strict=True)) if layers else {},
     )
+
+
+def _ratio(times: Timings, name: str) -> Ratio | None:
+    """How many times faster the first file is than this one; None for the first."""
+    ratio = times.ratios.get(name)
+    return None if ratio is None else ratio.inverse
+
+
+def _plain(times: Timings, name: str) -> dict[str, Any] | None:
+    """The ratio for JSON: its figure, beside what was seen."""
+    ratio = _ratio(times, name)
+    return None if ratio is None else {"figure": ratio.figure, **asdict(ratio)}
 
 
 def _letter(index: int) -> str:

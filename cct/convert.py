@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
@@ -15,18 +14,20 @@ from cct.checkpoint import LoadedModel, load_model
 from cct.errors import CctError
 from cct.example import answer, random_images
 from cct.exporter import export
+from cct.figures import parity_line
 from cct.file_metadata import file_metadata
 from cct.json_text import as_json
+from cct.measure.parity import check_parity, parity
+from cct.measure.proof import proof
 from cct.operator import NAME
 from cct.output import check_output, write
-from cct.parity import check_parity, proof, relative
 from cct.recipe import Recipe
 from cct.report import Layer, layer_table, weights_per_kept
-from cct.runtime import PROVIDERS, session
+from cct.runtime import PROVIDERS
 from cct.source import ModelSource
 from cct.target import TARGETS
 
-_IMAGES = 2
+_IMAGES = 8  # so many that no output is near zero for all of them by chance
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Conversion:
     Attributes:
         source: file name, sha256 and arch of what was given.
         layers: one a convolution.
-        parity: leg -> max|a - b| / max|b| of the library against it, on random images.
+        parity: leg -> error of the library against it on random images, as `cct.measure.parity` defines it.
         proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
         bytes: of the file.
         target: where it is to run, "cpu" or "cuda".
@@ -58,7 +59,7 @@ class Conversion:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, versioned."""
-        return {"cct_export": 1, **asdict(self), "compression": weights_per_kept(self.layers)}
+        return {"cct_export": 2, **asdict(self), "compression": weights_per_kept(self.layers)}
 
     def to_json(self) -> str:
         """For programs."""
@@ -67,14 +68,13 @@ class Conversion:
     def to_text(self) -> str:
         """For a terminal."""
         packed = sum(layer.op == NAME for layer in self.layers)
-        errors = ", ".join(f"{leg} {error:.1e}" for leg, error in self.parity.items())
         none = ": the file is plain dense ONNX" if not packed else ""
         lines = [
             f"packed       {packed} of {len(self.layers)} convolutions{none}",
             f"compression  {weights_per_kept(self.layers):.2f}x over all convolutions",
             f"file         {self.bytes / 1e6:.2f} MB, {' and '.join(f'{t} {name}' for name, t in self.types.items())}",
             f"target       {self.target}",
-            f"parity       library against {errors}, on {_IMAGES} random images",
+            f"{parity_line(self.parity, _IMAGES)}, random ones",
             f"proof        {self.proven} PatternConv ran on {self.provider}",
             "",
             layer_table(self.layers),
@@ -116,7 +116,7 @@ def convert(
     if recipe is not None:  # its block is the one of the pruning, whatever the target
         recipe = replace(recipe, target=target, weights=weights, activations=activations, portable=portable)
     images = random_images(loaded, size, _IMAGES)
-    answer(loaded.module, images[:1])  # what does not run in torch is no fault of the export
+    _check_answer(answer(loaded.module, images[:1]))  # what does not run in torch is no fault of the export
     with tempfile.TemporaryDirectory(prefix="cct-") as folder:
         made = Path(folder) / "model.onnx"
         layers = export(
@@ -135,7 +135,7 @@ def convert(
             activations=activations,
             portable=portable,
         )
-        errors = _parity(made, loaded.module, images)
+        errors = parity(made, [images.numpy()], loaded.module, reference=False)
         check_parity(errors, weights, activations)
         result = Conversion(
             source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
@@ -153,23 +153,11 @@ def convert(
     return result
 
 
-def _parity(path: Path, module: torch.nn.Module, images: torch.Tensor) -> dict[str, float]:
-    """Largest error over all outputs: of the library against torch, and against the function bodies."""
-    opened = session(path)
-    first = opened.get_inputs()[0]
-    images = images if isinstance(first.shape[0], str) else images[: first.shape[0]]
-    leaves = tree_leaves(answer(module, images))
-    answers = [leaf.numpy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    if not all(np.isfinite(array).all() for array in answers):
+def _check_answer(outputs: object) -> None:
+    """Make sure that there is something to compare."""
+    tensors = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
+    if not all(tensor.isfinite().all() for tensor in tensors):
         raise CctError("the network answers NaN or infinity for random images: nothing can be compared")
-    feeds = {first.name: images.numpy()}
-    got, body = opened.run(None, feeds), session(path, library=False).run(None, feeds)
-    return {leg: _worst(got, others) for leg, others in (("torch", answers), ("body", body))}
-
-
-def _worst(got: list[Any], wanted: list[Any]) -> float:
-    """Largest relative error; NaN if any is."""
-    return float(np.max([relative(a, b) for a, b in zip(got, wanted, strict=True)]))
 
 
 def _recipe(loaded: LoadedModel) -> Recipe | None:

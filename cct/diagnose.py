@@ -12,13 +12,13 @@ from typing import TypeVar
 import onnxruntime as ort
 
 import cct
-from cct.bench import machine
 from cct.check_cuda import check_cuda
 from cct.cuda_build import cuda_build
 from cct.diagnosis import Diagnosis
 from cct.driver import find_driver
 from cct.errors import CctError, LibraryError
 from cct.library import isa, isa_rows, library_path, supported
+from cct.machine import machine
 from cct.runtime import register_library
 
 Found = TypeVar("Found")

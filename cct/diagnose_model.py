@@ -9,10 +9,10 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
-from cct.bench import random_feeds
 from cct.diagnosis import Convolution, Diagnosis, ModelDiagnosis
 from cct.errors import CctError
 from cct.onnx_file import pattern_convs, read_model
+from cct.random_feeds import random_feeds
 from cct.read_pattern_conv import read_pattern_conv
 from cct.runtime import session
 from cct.text import first_line, printable

@@ -22,6 +22,7 @@ from onnx_ir.passes.common import (
 
 import cct
 from cct.errors import CctError, UnsupportedModel
+from cct.onnx_file import pattern_convs
 from cct.operator import IR_VERSION, NAME, OPSET
 from cct.output import write
 from cct.passes.absorb_activation import AbsorbActivation
@@ -94,7 +95,8 @@ def export(
         raise (error.__cause__ if isinstance(error.__cause__, CctError) else error) from error
     packed = not portable and any(layer.op == NAME for layer in layers)
     runtime = MINIMUM_RUNTIME_FLOAT16 if half and packed else MINIMUM_RUNTIME
-    _describe(model, {"minimum_onnxruntime": runtime, **(metadata or {})})
+    operators = str(len(pattern_convs(model)))
+    _describe(model, {"minimum_onnxruntime": runtime, "packed": operators, **(metadata or {})})
     CheckerPass(full_check=True)(model)
     write(Path(path), ir.serde.serialize_model(model).SerializeToString())
     return [_as_dense(layer) if portable and layer.op == NAME else layer for layer in layers]

@@ -2,19 +2,23 @@
 
     METRIC:KIND=LIMIT     accuracy:max-degradation=0.5   latency:percent-min-improvement=50   parity:threshold=1e-4
 
-The kinds are those of Olive's metric goals. "Better" is higher for accuracy, lower for everything else.
+The kinds are those of Olive's metric goals. "Better" is higher for accuracy, lower for everything else. A goal that
+nothing could fail, or nothing reach, is refused: it is a slip. What is not a finite number reaches no goal.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cct.errors import CctError, RecipeError
 
 UNITS = {"accuracy": "%", "latency": "ms", "size": "MB", "parity": ""}
+PARITY_IMAGES = 64  # on which parity is measured by default; one of each class if there are more classes
 KINDS = ("threshold", "min-improvement", "percent-min-improvement", "max-degradation", "percent-max-degradation")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # float() takes 1_0 and digits of any script
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,14 @@ class Measure:
         value: of the compressed model.
         baseline: of the unpruned model; None where there is none.
         where: what the figure is for, such as "2 threads", if there are several of the metric.
+        doubt: why it could not be measured; then it reaches no goal.
     """
 
     metric: str
     value: float
     baseline: float | None = None
     where: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,17 +45,25 @@ class Goal:
     """One goal.
 
     Attributes:
-        metric: a key of `UNITS`: accuracy in percent of the validation images, latency in ms an image (the median, at
-            every number of threads that is measured), size of the ONNX file in MB (10^6 bytes), parity as
-            max|a - b| / max|b| over the outputs (against every other way to run the model).
+        metric: a key of `UNITS`: accuracy in percent of the validation images, latency in ms an image (at every number
+            of threads that is measured, as `cct.measure.ratio` has it), size of the ONNX file in MB (10^6 bytes, what
+            it keeps in other files included), parity as `cct.measure.parity` defines it (against every other way to
+            run the model).
         kind: one of `KINDS`. A threshold is the worst value allowed; improvement and degradation are against the
             baseline, in the metric's unit or in percent of the baseline.
         limit: a finite number.
+
+    Raises:
+        RecipeError: the limit makes no sense for the metric and the kind.
     """
 
     metric: str
     kind: str
     limit: float
+
+    def __post_init__(self) -> None:
+        if self.metric in UNITS and self.kind in KINDS and (fault := self._fault()):
+            raise RecipeError(f"goal {self}: {fault}")
 
     @classmethod
     def parse(cls, text: str) -> Goal:
@@ -67,13 +81,9 @@ class Goal:
         kinds = KINDS if metric != "parity" else KINDS[:1]  # an error has no baseline to compare with
         if kind not in kinds:
             raise RecipeError(f"goal {text!r}: {metric} has no {kind!r}; it has {', '.join(kinds)}")
-        try:
-            limit = float(number)
-        except ValueError:
-            limit = math.nan
-        if not math.isfinite(limit):
+        if not _NUMBER.fullmatch(number) or not math.isfinite(float(number)):
             raise RecipeError(f"goal {text!r}: {number!r} is no number")
-        return cls(metric, kind, limit)
+        return cls(metric, kind, float(number))
 
     def __str__(self) -> str:
         short = f"{self.limit:g}"
@@ -84,17 +94,44 @@ class Goal:
         """Whether it compares with the baseline."""
         return self.kind != "threshold"
 
+    def _fault(self) -> str:
+        """What is wrong with the limit, in words of its likely meaning; empty if nothing is."""
+        limit, percent = self.limit, self.kind.startswith("percent")
+        if not math.isfinite(limit):
+            return "the limit must be a number"
+        if self.kind != "threshold":
+            if limit < 0:
+                opposite = "max-degradation" if self.kind.endswith("improvement") else "min-improvement"
+                return f"a limit below 0 asks for the opposite: write {'percent-' * percent}{opposite}={-limit:g}"
+            if self.metric == "accuracy" and limit >= 100:
+                return "accuracy changes by less than 100 points or percent: nothing could fail, or reach, this"
+            if percent and self.kind.endswith("improvement") and limit >= 100:
+                return f"nothing gets {limit:g} % smaller: a model twice as fast is percent-min-improvement=50"
+            return ""
+        if self.metric == "accuracy" and 0 < limit <= 1:
+            return f"accuracy is in percent: did you mean {100 * limit:g}?"
+        if self.metric == "accuracy" and not 1 < limit <= 100:
+            return "accuracy is in percent: the limit must be above 1 and at most 100"
+        if limit <= 0:
+            return "the limit must be above 0, or nothing reaches it"
+        if self.metric == "parity" and limit >= 1:
+            return "an error of 1 is an answer that has nothing to do with the other: the limit must be below 1"
+        return ""
+
     def failure(self, measure: Measure) -> str | None:
-        """Why `measure` does not reach the goal, in one line; None if it does. What is not a number fails."""
+        """Why `measure` does not reach the goal, in one line; None if it does. What is not finite fails."""
+        where = f" ({measure.where})" if measure.where else ""
+        if measure.doubt:
+            return f"{self}: {self.metric} could not be measured{where}: {measure.doubt}"
         reached = measure.value if self.kind == "threshold" else self._change(measure)
         at_least = self.kind.endswith("improvement") or (self.kind == "threshold" and self.metric == "accuracy")
-        if (reached >= self.limit) if at_least else (reached <= self.limit):
+        if math.isfinite(reached) and ((reached >= self.limit) if at_least else (reached <= self.limit)):
             return None
         unit = f" {UNITS[self.metric]}".rstrip()
         figures = f"{self.metric} is {measure.value:.4g}{unit}"
         if self.relative:
             figures += f", the baseline's {measure.baseline:.4g}{unit}"
-        return f"{self}: {figures}{f' ({measure.where})' if measure.where else ''}"
+        return f"{self}: {figures}{where}"
 
     def _change(self, measure: Measure) -> float:
         """Improvement or degradation, whichever the kind asks for."""

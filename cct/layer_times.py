@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cct.bench import random_feeds
 from cct.node_times import NodeTime, Shapes, node_times
 from cct.onnx_file import read_model
 from cct.operator import NAME
+from cct.random_feeds import random_feeds
 
 _PASSES = 3  # over all files in turn: what disturbs the machine for a while spoils one pass, and only adds
 _RUNS = 8  # timed ones of a pass
@@ -68,7 +68,7 @@ def packed_times(files: Sequence[Path], threads: int) -> list[dict[str, float]]:
 def _in_turns(
     files: Sequence[tuple[Path, Callable[[Sequence[NodeTime]], dict[str, float]]]], threads: int
 ) -> list[dict[str, float]]:
-    """The least of several passes over all files, each of which is the median of its runs.
+    """The least of several passes over all files, each of which is the 5th percentile of its runs.
 
     Args:
         files: each with what tells milliseconds by layer from the nodes that ran.

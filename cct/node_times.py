@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import onnx_ir as ir
 import onnxruntime as ort
 
+from cct.measure.ratio import undisturbed
 from cct.onnx_file import is_pattern_conv
 from cct.operator import NAME, NAMES
 from cct.passes.pack_convolutions import describe, is_dense_convolution
@@ -33,7 +33,7 @@ class NodeTime:
         name: the layer that it was, for a convolution; else what ONNX Runtime calls it.
         op: operator, PatternConv for each of its names.
         provider: where it ran.
-        milliseconds: median over the runs.
+        milliseconds: of a run that little disturbs, as `cct.measure.ratio` has it.
         takes, gives: shapes of its inputs and outputs.
     """
 
@@ -91,10 +91,10 @@ def node_times(
     times = []
     for first, *runs in events.values():
         name = first["name"].removesuffix(_EVENT)
-        median = statistics.median(event["dur"] for event in runs or [first]) / 1e3
+        taken = undisturbed([event["dur"] for event in runs or [first]]) / 1e3
         op = NAME if first["args"]["op_name"] in NAMES else first["args"]["op_name"]
         shapes = (_shapes(first["args"].get(f"{side}_type_shape", ())) for side in ("input", "output"))
-        times.append(NodeTime(layers.get(name, name), op, first["args"]["provider"], median, *shapes))
+        times.append(NodeTime(layers.get(name, name), op, first["args"]["provider"], taken, *shapes))
     return times
 
 

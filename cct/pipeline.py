@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from cct import processes, validate
+from cct import processes
 from cct.baseline import baseline_accuracy, check_gradients, check_teacher, check_training
-from cct.bench import machine
 from cct.block_choice import BlockChoice
 from cct.checkpoint import load_model, save_checkpoint
 from cct.choice import Choice
@@ -26,10 +25,16 @@ from cct.data import load_data
 from cct.device import find_device
 from cct.errors import RecipeError
 from cct.exporter import export
+from cct.figures import finite_failure, measures
 from cct.file_metadata import file_metadata
-from cct.goals import Goal, failures
+from cct.goals import PARITY_IMAGES, Goal, failures
+from cct.machine import machine
+from cct.measure.accuracy import accuracy
+from cct.measure.images import batches_at, spread_images
+from cct.measure.parity import check_parity, parity
+from cct.measure.proof import proof
+from cct.measure.speed import measure_speed
 from cct.output import check_output, check_target, place, write
-from cct.parity import PARITY_IMAGES, check_parity, parity, proof
 from cct.recipe import Recipe
 from cct.report import Report
 from cct.run_identity import network_identity, run_identity
@@ -169,9 +174,10 @@ def compress(
             portable=recipe.portable,
         )
         export(loaded.module, example, dense, pack=False)
-        few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
-        errors = parity(made.onnx, few, loaded.module)
+        chosen = spread_images(images.val.labels.numpy(), PARITY_IMAGES)
+        errors = parity(made.onnx, batches_at(images, chosen), loaded.module)
         check_parity(errors, recipe.weights, recipe.activations)
+        found = accuracy(session(made.onnx), images)
         report = Report(
             source={
                 "file": model.path.name,
@@ -181,14 +187,16 @@ def compress(
             },
             data={"name": images.name, "train": len(images.train), "val": len(images.val)},
             recipe=asdict(recipe),
-            accuracy={"baseline": baseline, "compressed": validate.accuracy(session(made.onnx), images)},
+            accuracy={"baseline": baseline, "compressed": found.percent},
             layers=layers,
             prunable=[row.name for row in pruner.summary() if row.reason is None] if pruner else [],
+            not_finite=found.not_finite,
             parity=errors,
+            parity_images=len(chosen),
             provider=PROVIDERS["cpu"],
-            proven=proof(made.onnx, few),
+            proven=proof(made.onnx, next(batches_at(images, chosen[:1]))),
             bytes={"dense": dense.stat().st_size, "packed": made.onnx.stat().st_size},
-            speed=validate.measure(dense, made.onnx),
+            speed=measure_speed(dense, made.onnx),
             machine=machine(),
             seconds=round(sum(epoch.seconds for epoch in history), 1),
             dry_run=dry_run,
@@ -198,7 +206,8 @@ def compress(
         )
         goals = [Goal.parse(text) for text in recipe.goals]
         judged = [goal for goal in goals if followed == recipe or goal.metric != "accuracy"]
-        report.failed = failures(judged, validate.measures(report.accuracy, errors, report.bytes, report.speed))
+        figures = measures(report.accuracy, errors, report.bytes, report.speed)
+        report.failed = [*finite_failure(found.not_finite, found.images), *failures(judged, figures)]
         report.unknown = [str(goal) for goal in goals if goal not in judged]
         if outputs:
             save_checkpoint(made.checkpoint, loaded.module, loaded.arch, loaded.arch_args, recipe, images)

@@ -8,11 +8,13 @@ from typing import Any
 
 from cct.block_choice import BlockChoice
 from cct.choice import Choice
+from cct.figures import parity_line
 from cct.json_text import as_json
 from cct.table import aligned
 from cct.target import Target
+from cct.timing import Speed, speed_line
 
-VERSION = 1  # of the JSON
+VERSION = 2  # of the JSON
 
 
 @dataclass
@@ -50,30 +52,6 @@ class Layer:
         return self.kept / self.weights if self.weights else 1.0
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Dense and packed model in one run, interleaved.
-
-    Attributes:
-        threads: within an operator.
-        dense, packed: medians, milliseconds for one image; `dense` is None where only the packed model ran.
-        low, high: first and last decile of the packed runs, milliseconds.
-        runs: timed runs of each.
-    """
-
-    threads: int
-    dense: float | None
-    packed: float
-    low: float
-    high: float
-    runs: int
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times faster the packed model is."""
-        return None if self.dense is None else self.dense / self.packed
-
-
 @dataclass
 class Report:
     """Everything that `cct compress` knows of its result.
@@ -84,7 +62,9 @@ class Report:
         recipe: every knob.
         accuracy: percent on the validation images: "baseline", and "compressed" measured on the ONNX file.
         prunable: names of the layers that compression counts.
-        parity: leg -> max|a - b| / max|b| of the library against it.
+        not_finite: validation images whose answer, by the ONNX file, holds NaN or infinity.
+        parity: leg -> error of the library against it, as `cct.measure.parity` defines it.
+        parity_images: that it was measured on.
         proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
         bytes: of the files: "dense" and "packed".
         seconds: of the training.
@@ -101,7 +81,9 @@ class Report:
     accuracy: dict[str, float]
     layers: list[Layer]
     prunable: list[str]
+    not_finite: int
     parity: dict[str, float]
+    parity_images: int
     provider: str
     proven: int
     bytes: dict[str, int]
@@ -133,20 +115,20 @@ class Report:
 
     def to_json(self) -> str:
         """The whole report, versioned, in a fixed order."""
-        figures = {"drop": self.drop, "compression": self.compression(), "ratios": [s.ratio for s in self.speed]}
+        ratios = [speed.ratio.figure if speed.ratio else None for speed in self.speed]
+        figures = {"drop": self.drop, "compression": self.compression(), "ratios": ratios}
         return as_json({"cct_report": VERSION, **asdict(self), **figures}) + "\n"
 
     def to_text(self) -> str:
         """The report for a terminal."""
         c, dense, packed = self.compression(), self.bytes["dense"] / 1e6, self.bytes["packed"] / 1e6
-        errors = ", ".join(f"{leg} {error:.1e}" for leg, error in self.parity.items())
         lines = [
             f"accuracy     {self.accuracy['baseline']:.2f} % -> {self.accuracy['compressed']:.2f} % "
             f"on {self.data['val']} images of {self.data['name']}: drop {self.drop:.2f} points",
             f"compression  {c['prunable']:.2f}x over {len(self.prunable)} prunable convolutions, "
             f"{c['convolutions']:.2f}x over all, {c['macs']:.2f}x in multiply-adds",
             f"file         {dense:.2f} MB dense -> {packed:.2f} MB: {c['file']:.2f}x",
-            f"parity       library against {errors}",
+            parity_line(self.parity, self.parity_images),
             f"proof        {self.proven} PatternConv ran on {self.provider}",
         ]
         lines += self._target()
@@ -168,15 +150,6 @@ class Report:
             return []
         made = Target(**{name: self.recipe[name] for name in ("block", "weights", "activations")})
         return [f"target       {target}: {made}; the speed is this CPU's, see cct bench --provider {target}"]
-
-
-def speed_line(speed: Speed) -> str:
-    """One line for a terminal."""
-    threads = f"{speed.threads} thread{'s' * (speed.threads > 1)}"
-    if speed.ratio is None:
-        return f"speed        {threads}: {speed.packed:.2f} ms (median of {speed.runs} runs)"
-    change = f"{speed.dense:.2f} ms dense -> {speed.packed:.2f} ms: {speed.ratio:.2f}x"
-    return f"speed        {threads}: {change} (medians of {speed.runs} interleaved runs)"
 
 
 def layer_table(layers: Iterable[Layer]) -> str:

@@ -255,8 +255,10 @@ def predict(module: nn.Module, data: Data, split: str = "val") -> Tensor:
 
 
 def evaluate(module: nn.Module, data: Data) -> float:
-    """Share of the `val` images whose class is found, in percent."""
-    return 100 * (predict(module, data).argmax(1) == data.val.labels).double().mean().item()
+    """Share of the `val` images whose class is found, in percent; an answer that is not finite finds none."""
+    logits = predict(module, data)
+    right = (logits.argmax(1) == data.val.labels) & logits.isfinite().all(1)
+    return 100 * right.double().mean().item()
 
 
 @contextmanager

@@ -6,18 +6,19 @@ Speed depends on shapes, block and density, hardly on the trained values. So thi
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from cct.bench import compare, cores
 from cct.clicktrain import ClickTrain, LayerSummary
 from cct.errors import LibraryError, RecipeError
 from cct.exporter import export
 from cct.library import supported
+from cct.machine import cores
+from cct.measure.interleaved import compare
 from cct.operator import NAME
 from cct.recipe import Recipe
 
@@ -46,9 +47,13 @@ class Trials:
         module: the baseline; stays as it is.
         example: an input.
         folder: for the files.
+        log: takes a line where something could not be measured.
     """
 
-    def __init__(self, module: nn.Module, example: torch.Tensor, folder: Path) -> None:
+    def __init__(
+        self, module: nn.Module, example: torch.Tensor, folder: Path, log: Callable[[str], None] = lambda line: None
+    ) -> None:
+        self._log = log
         self.threads = sorted({1, cores()})  # one, and as many as there are cores
         self._network, self._example, self._folder, self._count = copy.deepcopy(module).cpu(), example, folder, 0
 
@@ -76,13 +81,17 @@ class Trials:
     def ratios(self, reference: Path, others: Sequence[Path]) -> list[float]:
         """How many times faster than a reference each network is, with the number of threads with which it gains least.
 
-        All run in turns, one image, once with one thread and once with all cores.
+        All run in turns, one image, once with one thread and once with all cores; the latter counts if the machine is
+        quiet enough to measure it, which is told if not.
         """
         files = {"reference": reference, **{path.name: path for path in others}}
-        by_threads = []
+        by_threads: list[list[float]] = []
         for threads in self.threads:
-            times = compare(files, threads=threads, rounds=_TURNS)
-            by_threads.append([times["reference"].median / times[path.name].median for path in others])
+            timings = compare(files, threads=threads, rounds=_TURNS)
+            if timings.doubt and by_threads:
+                self._log(f"with {threads} threads the machine is too busy to measure ({timings.doubt}): one counts")
+                continue
+            by_threads.append([timings.ratios[path.name].value for path in others])
         return list(map(min, zip(*by_threads, strict=True)))
 
 

@@ -1,70 +1,34 @@
-"""Is this ONNX file what it should be? Accuracy, parity, proof that the library ran, size and speed, held to goals."""
+"""`validate`: is this ONNX file what it should be? Accuracy, parity, proof that the library ran, size and speed."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from cct.bench import compare, cores
-from cct.errors import CctError
-from cct.goals import Goal, Measure, failures
-from cct.json_text import as_json
-from cct.onnx_file import pattern_convs, read_model
+from cct.errors import CctError, DataError
+from cct.figures import finite_failure, measures
+from cct.goals import PARITY_IMAGES, Goal, failures
+from cct.measure.accuracy import accuracy
+from cct.measure.images import batches_at, spread_images
+from cct.measure.parity import MAX_ERROR, parity
+from cct.measure.proof import proof
+from cct.measure.speed import measure_speed
+from cct.model_input import ModelInput, difference, load_for_both
+from cct.onnx_file import model_bytes, pattern_convs, read_model
 from cct.operator import NAME
-from cct.parity import MAX_ERROR, PARITY_IMAGES, image_input, parity, proof, run
-from cct.report import Speed, speed_line
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource, is_onnx
+from cct.verdict import Verdict
 
 if TYPE_CHECKING:
+    from cct.checkpoint import LoadedModel
     from cct.data import Data
-
-
-@dataclass
-class Verdict:
-    """What `cct validate` found.
-
-    Attributes:
-        accuracy: percent on the validation images: "compressed" (the ONNX file), and "baseline" if one was given.
-        parity: leg -> max|a - b| / max|b| of the library against it.
-        proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
-        bytes: of the files: "packed", and "dense" if there is a baseline.
-        speed: against the dense baseline; empty if there is none and no goal asks for it.
-        goals: that were given.
-        failed: goals that were not reached, a line each.
-    """
-
-    accuracy: dict[str, float]
-    parity: dict[str, float]
-    provider: str
-    proven: int
-    bytes: dict[str, int]
-    speed: list[Speed]
-    goals: list[str]
-    failed: list[str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; "passed" is null when no goal was given."""
-        return {"cct_verdict": 1, **asdict(self), "passed": not self.failed if self.goals else None}
-
-    def to_json(self) -> str:
-        """For programs."""
-        return as_json(self.as_dict())
-
-    def to_text(self) -> str:
-        """For a terminal."""
-        lines = [f"accuracy     {name} {percent:.2f} %" for name, percent in self.accuracy.items()]
-        lines += [f"parity       library against {leg}: {error:.1e}" for leg, error in self.parity.items()]
-        lines += [f"proof        {self.proven} PatternConv ran on {self.provider}"]
-        lines += [f"file         {', '.join(f'{name} {size / 1e6:.2f} MB' for name, size in self.bytes.items())}"]
-        lines += [speed_line(speed) for speed in self.speed]
-        verdict = [f"FAILED       {failure}" for failure in self.failed]
-        return "\n".join([*lines, *(verdict or ["passed" if self.goals else "no goal given"])])
 
 
 def validate(
@@ -76,125 +40,160 @@ def validate(
     goals: Sequence[Goal] = (),
     scale: Mapping[str, Any] | None = None,
     provider: str = "cpu",
+    parity_images: int | None = PARITY_IMAGES,
+    require_packed: int = 0,
 ) -> Verdict:
     """Judge an ONNX file.
+
+    What fails without a goal: an answer that is not finite; an answer of the library that differs from that of another
+    way to run the file, or from the pruned weights', by more than rounding explains; fewer packed operators than the
+    file's own metadata promises.
 
     Args:
         path: the file.
         data: as `cct.data.load_data` takes it.
         baseline: the unpruned model, an ONNX file or anything that `load_model` reads, to compare with.
-        pruned: the pruned weights, for a parity leg in torch.
+        pruned: the pruned weights, for a parity leg in torch; a parity goal's limit is then its limit.
         goals: what the file must reach.
-        scale: mean, std and size as `load_data` takes them, where the file's own are not to be used.
+        scale: mean, std and size as `load_data` takes them, where the files' own are not to be used.
         provider: "cpu" or "cuda".
+        parity_images: on how many validation images parity is measured, spread over all classes; None for all.
+        require_packed: PatternConv nodes that must run on the provider, at least.
 
     Raises:
         CctError: there can be no verdict, and why.
     """
     from cct.checkpoint import load_model
-    from cct.data import load_data
 
-    if baseline is None and any(goal.relative for goal in goals):
-        raise CctError(f"goal {next(g for g in goals if g.relative)} needs --baseline: the model to compare with")
-    nodes = pattern_convs(read_model(path))
+    relative = next((goal for goal in goals if goal.relative), None)
+    if baseline is None and relative is not None:
+        raise CctError(f"goal {relative} needs --baseline: the model to compare with")
+    graph = read_model(path)
+    nodes = pattern_convs(graph)
     opened = session(path, provider=provider)
-    if not nodes and not any(name.startswith("cct.") for name in opened.get_modelmeta().custom_metadata_map):
+    stated = opened.get_modelmeta().custom_metadata_map
+    if not nodes and not any(name.startswith("cct.") for name in stated):
         raise CctError(f"{path} has no {NAME} and was not made by cct: give the file that compress or export wrote")
-    images = load_data(data, **{**_scale(path, opened), **(scale or {})})
-    percent = {"compressed": accuracy(opened, images)}
-    sizes = {"packed": path.stat().st_size}
-    speeds: list[Speed] = []
-    with tempfile.TemporaryDirectory() as folder:
-        dense: Path | None = None
-        if baseline is not None:
-            percent["baseline"], dense = _baseline(baseline, images, Path(folder) / "dense.onnx")
-            sizes["dense"] = dense.stat().st_size
-        if dense or any(goal.metric == "latency" for goal in goals):
-            speeds = measure(dense, path, provider)
-    few = next(iter(images.batches("val", PARITY_IMAGES)))[0].numpy()
-    errors = parity(path, few, load_model(pruned).module if pruned is not None else None, provider)
-    half = any(node.inputs[7].dtype == ir.DataType.FLOAT16 for node in nodes if node.inputs[7] is not None)
-    limit = MAX_ERROR["float16" if half else "tf32" if provider == "cuda" else "float32"]
-    if not all(error <= limit for leg, error in errors.items() if leg != "torch"):
-        raise CctError(
-            f"{path} answers one thing with the library and another without ({errors}): it is no file of cct"
-        )
+    notes = [] if nodes else [f"the file has no {NAME}: it runs as dense convolutions, nothing of cct's library"]
+    if baseline is not None and _digest(baseline.path) == _digest(path):
+        if relative is not None:
+            raise CctError(f"goal {relative}: --baseline {baseline.path} is the model itself: give the unpruned one")
+        notes.append("the baseline is the model itself: nothing is compared")
+    own = ModelInput.of_session(path, opened)
+    sizes = {"packed": model_bytes(path, graph)}
+    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
+        dense, percent = None, dict[str, float]()
+        if baseline is None:
+            images = own.load(data, scale or {})
+        else:
+            other = _Baseline.read(baseline)
+            images, others = load_for_both(own, other.input, data, scale or {})
+            notes += difference(own, images, other.input, others)
+            percent["baseline"] = other.accuracy(others)
+            dense = other.onnx(others, Path(folder))
+            sizes["dense"] = model_bytes(dense, read_model(dense))
+        found = accuracy(opened, images)
+        percent = {"compressed": found.percent} | percent
+        module = load_model(pruned).module if pruned is not None else None
+        chosen = spread_images(images.val.labels.numpy(), parity_images)
+        errors = parity(path, batches_at(images, chosen), module, provider=provider)
+        proven = proof(path, next(batches_at(images, chosen[:1])), provider)
+        timed = dense is not None or any(goal.metric == "latency" for goal in goals)
+        speed = measure_speed(dense, path, provider) if timed else []
+    failed = [
+        *finite_failure(found.not_finite, found.images),
+        *_parity_failures(errors, nodes, provider, any(goal.metric == "parity" for goal in goals)),
+        *_packed_failures(stated, len(nodes), proven, require_packed),
+        *failures(goals, measures(percent, errors, sizes, speed)),
+    ]
     return Verdict(
         accuracy=percent,
+        images=found.images,
+        not_finite=found.not_finite,
         parity=errors,
+        parity_images=len(chosen),
         provider=PROVIDERS[provider],
-        proven=proof(path, few, provider),
+        proven=proven,
         bytes=sizes,
-        speed=speeds,
+        speed=speed,
         goals=[str(goal) for goal in goals],
-        failed=failures(goals, measures(percent, errors, sizes, speeds)),
+        failed=failed,
+        notes=notes,
     )
 
 
-def accuracy(opened: Any, data: Data, batch_size: int = 128) -> float:
-    """Percent of the validation images that a session classifies right."""
-    right = total = 0
-    for images, labels in data.batches("val", batch_size):
-        logits = run(opened, images.numpy())
-        if logits.shape != (len(images), len(data.classes)):
-            raise CctError(f"the model answers {logits.shape[1:]}; {data.name} has {len(data.classes)} classes")
-        right += int((logits.argmax(1) == labels.numpy()).sum())
-        total += len(labels)
-    return 100 * right / total
+@dataclass(frozen=True)
+class _Baseline:
+    """The model to compare with: an ONNX file, opened, or else a checkpoint, loaded."""
+
+    path: Path
+    input: ModelInput
+    session: Any = None
+    loaded: LoadedModel | None = None
+
+    @classmethod
+    def read(cls, source: ModelSource) -> _Baseline:
+        from cct.checkpoint import load_model
+
+        if is_onnx(source.path):
+            read_model(source.path)
+            opened = session(source.path)
+            return cls(source.path, ModelInput.of_session(source.path, opened), session=opened)
+        loaded = load_model(source)
+        return cls(source.path, ModelInput.of_checkpoint(source.path, loaded), loaded=loaded)
+
+    def accuracy(self, images: Data) -> float:
+        """Percent of the validation images.
+
+        Raises:
+            DataError: it answers NaN or infinity, or is no better than chance.
+        """
+        from cct.baseline import baseline_accuracy, check_chance, check_finite
+
+        if self.loaded is not None:
+            return baseline_accuracy(self.loaded.module, images, self.loaded.classes)
+        found = accuracy(self.session, images)
+        check_finite(found.not_finite, images)
+        check_chance(found.percent, images)
+        return found.percent
+
+    def onnx(self, images: Data, folder: Path) -> Path:
+        """The file to time: itself, or a dense export."""
+        from cct.exporter import export
+
+        if self.loaded is None:
+            return self.path
+        path = folder / "dense.onnx"
+        export(self.loaded.module, images.example(), path, pack=False)
+        return path
 
 
-def measure(dense: Path | None, packed: Path, provider: str = "cpu", rounds: int = 20) -> list[Speed]:
-    """Packed against dense in one run, with one thread and with as many as there are cores."""
-    models = {"packed": packed} if dense is None else {"dense": dense, "packed": packed}
-    speed = []
-    for threads in sorted({1, cores()}):
-        times = compare(models, threads=threads, provider=provider, rounds=rounds)
-        ours, other = times["packed"], times["dense"].median if dense else None
-        speed.append(Speed(threads, other, ours.median, ours.low, ours.high, ours.runs))
-    return speed
-
-
-def measures(
-    accuracy: Mapping[str, float], parity: Mapping[str, float], sizes: Mapping[str, int], speed: Sequence[Speed]
-) -> list[Measure]:
-    """The figures of a verdict or report as goals take them."""
-    dense = sizes["dense"] / 1e6 if "dense" in sizes else None
+def _parity_failures(errors: Mapping[str, float], nodes: Sequence[ir.Node], provider: str, has_goal: bool) -> list[str]:
+    """The legs that are further off than rounding explains; a goal of its own decides about torch."""
+    types = {i.dtype for node in nodes for i in (node.inputs[1], node.inputs[7]) if i is not None}
+    half = any(node.inputs[7].dtype == ir.DataType.FLOAT16 for node in nodes if node.inputs[7] is not None)
+    limit = MAX_ERROR["float16" if half else "tf32" if provider == "cuda" else "float32"]
+    rounded = MAX_ERROR["float16"] if ir.DataType.FLOAT16 in types else limit
     return [
-        Measure("accuracy", accuracy["compressed"], accuracy.get("baseline")),
-        Measure("size", sizes["packed"] / 1e6, dense),
-        *(Measure("parity", error, where=f"against {leg}") for leg, error in parity.items()),
-        *(Measure("latency", s.packed, s.dense, f"{s.threads} thread{'s' * (s.threads > 1)}") for s in speed),
+        f"parity: {error:.2g} against {leg}, where {allowed:g} is allowed"
+        for leg, error in errors.items()
+        if not error <= (allowed := rounded if leg == "torch" else limit) and not (leg == "torch" and has_goal)
     ]
 
 
-def _baseline(baseline: ModelSource, images: Data, path: Path) -> tuple[float, Path]:
-    """Accuracy of the baseline in percent, and its ONNX file: itself, or a dense export at `path`."""
-    from cct.baseline import baseline_accuracy, check_chance
-    from cct.checkpoint import load_model
-    from cct.exporter import export
-
-    if is_onnx(baseline.path):
-        read_model(baseline.path)
-        percent = accuracy(session(baseline.path), images)
-        check_chance(percent, images)
-        return percent, baseline.path
-    loaded = load_model(baseline)
-    percent = baseline_accuracy(loaded.module, images, loaded.classes)
-    export(loaded.module, images.example(), path, pack=False)
-    return percent, path
+def _packed_failures(stated: Mapping[str, str], nodes: int, proven: int, required: int) -> list[str]:
+    """What lacks of the operators that the file's metadata or `--require-packed` names."""
+    lines = []
+    promised = stated.get("cct.packed", "0")
+    if not (promised.isascii() and promised.isdigit()) or nodes < int(promised):
+        lines.append(f"packed: the file has {nodes} {NAME}, its metadata promises {promised!r}")
+    if proven < required:
+        lines.append(f"packed: {proven} {NAME} ran, {required} are required")
+    return lines
 
 
-def _scale(path: Path, opened: Any) -> dict[str, Any]:
-    """Mean, std, size and channels that the file was made for, as `load_data` takes them."""
-    stated = opened.get_modelmeta().custom_metadata_map
-    found: dict[str, Any] = {}
-    for name in ("mean", "std"):
-        if f"cct.{name}" in stated:
-            try:
-                found[name] = [float(v) for v in stated[f"cct.{name}"].split()]
-            except ValueError as error:
-                raise CctError(f"{path}: cct.{name} is {stated[f'cct.{name}']!r}, not numbers") from error
-    shape = image_input(opened).shape
-    if len(shape) == 4 and all(isinstance(side, int) for side in shape[1:]):
-        found |= {"channels": shape[1], "size": (shape[2], shape[3])}
-    return found
+def _digest(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}") from error

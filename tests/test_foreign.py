@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 import cct
+from cct.measure.parity import relative_error
 from cct.operator import NAME
-from cct.parity import relative
 
 
 @pytest.mark.parametrize("name", ["unet", "shufflenet_v2_x1_0", "efficientnet_b0"])
@@ -78,7 +78,7 @@ def test_what_stands_around_a_packed_convolution(case, tmp_path):
     assert np.std(want) > 0
     for library in (True, False):
         got = cct.session(tmp_path / "m.onnx", library=library).run(None, {"input": x.numpy()})[0]
-        assert relative(got, want) < 1e-5
+        assert relative_error(got, want) < 1e-5
 
 
 def test_sizes_that_are_free_stay_free(tmp_path):
@@ -94,4 +94,4 @@ def test_sizes_that_are_free_stay_free(tmp_path):
         x = torch.randn(2, 16, height, width)
         with torch.no_grad():
             want = module(x).numpy()
-        assert relative(cct.session(proto.SerializeToString()).run(None, {"input": x.numpy()})[0], want) < 1e-5
+        assert relative_error(cct.session(proto.SerializeToString()).run(None, {"input": x.numpy()})[0], want) < 1e-5

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from cct.errors import CctError, RecipeError
-from cct.goals import Goal, Measure, failures
+from cct.goals import KINDS, Goal, Measure, failures
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from cct.goals import Goal, Measure, failures
         ("parity:threshold=1e-4", 1.1e-4, None, False),
         ("parity:threshold=1e-4", math.nan, None, False),
         ("accuracy:max-degradation=0.5", math.nan, 90.0, False),
-        ("latency:percent-min-improvement=-10", 1.0, 0.0, False),
+        ("latency:percent-min-improvement=10", 1.0, 0.0, False),
     ],
 )
 def test_a_goal_is_reached_or_not(text, value, baseline, passes):
@@ -79,3 +79,64 @@ def test_what_is_no_goal_is_told(text, told):
 def test_without_a_measure_there_is_no_verdict(measures, told):
     with pytest.raises(CctError, match=told):
         failures([Goal.parse("size:percent-min-improvement=50")], measures)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("accuracy:threshold=0.98", "in percent: did you mean 98"),
+        ("accuracy:threshold=1", "did you mean 100"),
+        ("accuracy:threshold=0", "above 1 and at most 100"),
+        ("accuracy:threshold=-5", "above 1 and at most 100"),
+        ("accuracy:threshold=101", "above 1 and at most 100"),
+        ("accuracy:max-degradation=-1", "write min-improvement=1"),
+        ("accuracy:percent-max-degradation=100", "nothing could fail"),
+        ("latency:threshold=0", "above 0"),
+        ("latency:threshold=-1", "above 0"),
+        ("latency:min-improvement=-1", "write max-degradation=1"),
+        ("latency:percent-min-improvement=-50", "write percent-max-degradation=50"),
+        ("latency:percent-min-improvement=100", "a model twice as fast is percent-min-improvement=50"),
+        ("size:threshold=-0.1", "above 0"),
+        ("parity:threshold=0", "above 0"),
+        ("parity:threshold=1", "must be below 1"),
+        ("accuracy:threshold=９８", "no number"),
+        ("accuracy:threshold=9_8", "no number"),
+        ("accuracy:threshold= 98", "no number"),
+        ("accuracy:threshold=1e999", "no number"),
+        ("accuracy:threshold=0x62", "no number"),
+    ],
+)
+def test_a_goal_without_sense_is_refused(text, told):
+    with pytest.raises(RecipeError, match=told):
+        Goal.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "accuracy:threshold=90.5",
+        "latency:max-degradation=0",
+        "size:threshold=.5",
+        "latency:percent-max-degradation=150",
+        "parity:threshold=1E-4",
+    ],
+)
+def test_a_goal_with_sense_is_taken(text):
+    assert Goal.parse(text)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "latency", "size", "parity"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_reaches_no_goal(metric, value):
+    goals = [Goal.parse(f"{metric}:threshold={'50' if metric == 'accuracy' else '0.5'}")]
+    if metric != "parity":
+        goals += [Goal.parse(f"{metric}:{kind}=50") for kind in KINDS[1:]]
+    for goal in goals:
+        assert goal.failure(Measure(metric, value, 60.0))
+        if goal.relative:
+            assert goal.failure(Measure(metric, 60.0, value))
+
+
+def test_what_was_not_measured_reaches_no_goal():
+    told = Goal.parse("latency:threshold=100").failure(Measure("latency", 1.0, None, "2 threads", "too busy"))
+    assert told == "latency:threshold=100: latency could not be measured (2 threads): too busy"

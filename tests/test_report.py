@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from cct.report import Layer, Report, Speed
+from cct.report import Layer, Report
+from cct.timing import Ratio, Speed, Timing
+
+
+def timing(ms: float) -> Timing:
+    return Timing("cpu", ms, ms, ms, ms, 0.0, 40)
 
 
 @pytest.fixture
@@ -20,11 +25,13 @@ def report() -> Report:
         accuracy={"baseline": 99.0, "compressed": 98.5},
         layers=layers,
         prunable=["body"],
+        not_finite=0,
         parity={"body": 1e-7},
+        parity_images=5,
         provider="CPUExecutionProvider",
         proven=1,
         bytes={"dense": 2000, "packed": 500},
-        speed=[Speed(1, 4.0, 1.0, 0.9, 1.1, 40)],
+        speed=[Speed(1, timing(4.0), timing(1.0), Ratio(4.0, 3.9, 4.1))],
         machine="a machine",
         seconds=12.0,
     )
@@ -45,16 +52,25 @@ def test_drop_is_in_points(report):
 
 def test_json_holds_every_figure(report):
     read = json.loads(report.to_json())
-    assert (read["cct_report"], read["drop"], read["ratios"]) == (1, 0.5, [4.0])
+    assert (read["cct_report"], read["drop"], read["ratios"]) == (2, 0.5, [4.0])
     assert read["layers"][1]["block"] == [4, 1]
 
 
 def test_text_never_calls_multiply_adds_speed(report):
     lines = report.to_text().splitlines()
     speed = next(line for line in lines if line.startswith("speed"))
-    assert "4.00 ms dense -> 1.00 ms: 4.00x" in speed
+    assert "4.00 ms dense -> 1.00 ms: 4.00x (3.90 .. 4.10), CPU time" in speed
     assert not [line for line in lines if "multiply" in line and line.startswith("speed")]
     assert any("dense: only 0%" in line for line in lines)
+
+
+def test_no_figure_is_told_with_what_was_seen(report):
+    doubt = "threads waited 60% of the time for a core"
+    report.speed = [Speed(2, timing(4.0), timing(1.0), Ratio(4.0, 1.0, 9.0, doubt), doubt)]
+    assert json.loads(report.to_json())["ratios"] == [None]
+    line = next(line for line in report.to_text().splitlines() if line.startswith("speed"))
+    assert "no figure, the machine is too busy: threads waited 60%" in line
+    assert "4.00x" not in line
 
 
 def test_a_failed_gate_is_told(report):

@@ -8,7 +8,8 @@
 | ["load", path, n] | {"seconds": ..., "run": ...}: what loading the model for n images and one run |
 |                   | took                                                                          |
 | ["answer", path]  | {}: the output on the fixed random input lies there as .npy                   |
-| ["turn", n]       | {"seconds": [...], "cpu": ...}: one untimed run, then n timed ones; their CPU |
+| ["turn", n]       | {"seconds": [...], "cpu": [...]}: one untimed run, then n timed ones: on the  |
+|                   | wall, and of the whole process's CPU time                                     |
 
 An error is {"error": ...}. Runs in the environments of other engines too: nothing but numpy and the engine is imported.
 """
@@ -175,13 +176,13 @@ class Server:
     def turn(self, runs: int) -> dict[str, Any]:
         """One untimed run, some timed ones."""
         self.run()
-        seconds = []
-        cpu = time.process_time()
+        seconds, spent = [], []
         for _ in range(runs):
-            start = time.perf_counter()
+            cpu, start = time.process_time(), time.perf_counter()
             self.run()
             seconds.append(time.perf_counter() - start)
-        return {"seconds": seconds, "cpu": time.process_time() - cpu}
+            spent.append(time.process_time() - cpu)
+        return {"seconds": seconds, "cpu": spent}
 
 
 def main() -> None:

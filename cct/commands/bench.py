@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--threads", type=Counts(), multiple=True, help="Within an operator: 1,2 or several times; else 1.")
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images a run, where it is free.")
 @click.option("--size", type=Size(), help="Of the images in pixels, where it is free: 224 or HEIGHTxWIDTH.")
-@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Turns of each, 2 runs a turn.")
+@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Turns of each, of equal length.")
 @click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--layers", is_flag=True, help="Show where the time goes, from ONNX Runtime's profile.")
 @result_options
@@ -36,8 +36,8 @@ def bench(
 ) -> Comparison:
     """Time MODEL, an ONNX file, side by side with others, end to end in ONNX Runtime.
 
-    All run in one process, in turns, warmed up, on the same random input; medians and the first and last decile. Leave
-    the machine alone meanwhile.
+    All run in one process, in turns, warmed up, on the same random input. One thread is timed by its processor time,
+    several by the wall clock: for these, leave the machine alone meanwhile.
     """
     from cct.comparison import measure_files
 

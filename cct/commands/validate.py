@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cct.commands.options import data_option, goal_options, model_options, result_options, scale_options
-from cct.commands.types import FILE
-from cct.goals import Goal
+from cct.commands.types import FILE, CountOrAll
+from cct.goals import PARITY_IMAGES, Goal
 from cct.source import ModelSource, is_onnx
 
 if TYPE_CHECKING:
-    from cct.validate import Verdict
+    from cct.verdict import Verdict
 
 
 @click.command(short_help="Gate an ONNX file: accuracy, parity, proof, size, speed.")
 @click.argument("model", type=FILE)
 @click.option("--baseline", type=FILE, help="The unpruned model (.pt or .onnx), for accuracy, size and speed.")
-@click.option("--parity", type=FILE, help="The pruned weights.")
+@click.option("--parity", type=FILE, help="The pruned weights, which must answer alike up to rounding.")
+@click.option(
+    "--parity-images",
+    type=CountOrAll(),
+    default=str(PARITY_IMAGES),
+    show_default=True,
+    help="How many images parity is measured on, spread over all classes: a number or all.",
+)
+@click.option("--require-packed", type=click.IntRange(0), default=0, metavar="N", help="Fail if fewer PatternConv run.")
 @model_options
 @data_option
 @scale_options
@@ -37,10 +45,13 @@ def validate(
     scale: dict[str, Any],
     goals: tuple[Goal, ...],
     provider: str,
+    parity_images: int | None,
+    require_packed: int,
 ) -> Verdict:
     """Gate MODEL, an ONNX file: accuracy, parity, proof that the library ran, size and speed.
 
-    Without a goal it reports and exits 0. A goal that is not reached exits 1, anything else that is wrong 2.
+    A goal that is not reached exits 1, and without any goal: answers that are not finite, or that differ between the
+    ways to run the file, and fewer packed operators than the file says. Anything else that is wrong exits 2.
     """
     from cct.validate import validate
 
@@ -56,4 +67,6 @@ def validate(
         goals=goals,
         scale=scale,
         provider=provider,
+        parity_images=parity_images,
+        require_packed=require_packed,
     )

@@ -20,7 +20,7 @@ def run_self_test(provider: str, tell: Callable[[str], None], rounds: int = 10) 
     Args:
         provider: "cpu" or "cuda".
         tell: is given a line now and then.
-        rounds: turns of each chain, as `cct.bench.compare` takes them.
+        rounds: turns of each chain, as `cct.measure.interleaved.compare` takes them.
 
     Raises:
         LibraryError: the library can't run on the provider at all, and what is missing. A case that is wrong is no

@@ -12,8 +12,9 @@ from cct.selftest.chain import DEPTH
 from cct.selftest.run_case import Outcome
 from cct.selftest.time_chain import COMPRESSION, ChainTime
 from cct.table import aligned
+from cct.timing import CLOCKS
 
-VERSION = 1  # of the JSON
+VERSION = 2  # of the JSON
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class SelfTest:
 
     def to_json(self) -> str:
         """For programs."""
-        times = [{**asdict(time), "ratio": time.ratio} for time in self.times]
+        times = [{**asdict(time), "figure": time.ratio.figure if time.ratio else None} for time in self.times]
         content = {"cct_selftest": VERSION, "provider": self.provider, "failed": self.failed}
         machine, outcomes = asdict(self.machine), [asdict(outcome) for outcome in self.outcomes]
         return as_json({**content, "machine": machine, "cases": outcomes, "times": times})
@@ -64,12 +65,14 @@ class SelfTest:
         table: list[tuple[str, ...]] = [("images", "type", "block", "dense ms", "packed ms", "ratio")]
         for time in self.times:
             images = f"{time.batch}x{time.channels}x{time.side}x{time.side}"
-            ms = (f"{timing.median:.3f}" if timing else "failed" for timing in (time.dense, time.packed))
-            ratio = f"{time.ratio:.2f}x" if time.ratio else "-"
+            ms = (f"{timing.ms:.3f}" if timing else "failed" for timing in (time.dense, time.packed))
+            ratio = str(time.ratio) if time.ratio else "-"
             table.append((images, time.dtype, f"{time.block[0]}x{time.block[1]}", *ms, ratio))
-        timed = [time.dense.runs for time in self.times if time.dense]
-        runs = f"medians of {timed[0]} interleaved runs, 1 thread of the CPU" if timed else ""
-        return aligned(table, right=(3, 4, 5)) + runs
+        clocks = dict.fromkeys(CLOCKS[time.dense.clock] for time in self.times if time.dense)
+        lines = [f"in turns, 1 thread of the CPU: 5th percentile of the {', '.join(clocks)}"] if clocks else []
+        doubts = dict.fromkeys(time.ratio.doubt for time in self.times if time.ratio and time.ratio.doubt)
+        lines += [f"no figure: the machine is too busy: {doubt}" for doubt in doubts]
+        return aligned(table, right=(3, 4, 5)) + "\n".join(lines)
 
     def _cases(self) -> str:
         compared = any(outcome.against_cpu is not None for outcome in self.outcomes)

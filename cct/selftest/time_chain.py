@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cct.bench import Timing, compare
+from cct.measure.interleaved import compare
 from cct.selftest.chain import chain_models
 from cct.target import TARGETS
 from cct.text import first_line
+from cct.timing import Ratio, Timing
 
 SHAPES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels, pixels a side
 COMPRESSION = 4
@@ -24,6 +25,7 @@ class ChainTime:
         dtype: of everything.
         block: of the packed chain.
         dense, packed: milliseconds a run; None if either failed.
+        ratio: how many times faster the packed chain is, likewise.
         problem: why it failed, else empty.
     """
 
@@ -34,12 +36,8 @@ class ChainTime:
     block: tuple[int, int]
     dense: Timing | None = None
     packed: Timing | None = None
+    ratio: Ratio | None = None
     problem: str = ""
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times faster the packed chain is."""
-        return self.dense.median / self.packed.median if self.dense and self.packed else None
 
 
 def time_chain(channels: int, side: int, dtype: str, provider: str, rounds: int) -> ChainTime:
@@ -49,6 +47,6 @@ def time_chain(channels: int, side: int, dtype: str, provider: str, rounds: int)
     try:
         models = chain_models(channels, side, batch, dtype, block, COMPRESSION)
         times = compare(models, provider=provider, rounds=rounds)
-        return replace(chain, dense=times["dense"], packed=times["packed"])
+        return replace(chain, dense=times.models["dense"], packed=times.models["packed"], ratio=times.ratios["packed"])
     except Exception as failed:  # ONNX Runtime raises many kinds; the report of the cases must not be lost
         return replace(chain, problem=first_line(failed))

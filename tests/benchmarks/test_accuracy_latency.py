@@ -4,8 +4,8 @@ import torch
 from accuracy_rows import Row
 from accuracy_runs import about, file_of
 
-from cct.bench import compare
 from cct.exporter import export
+from cct.measure.interleaved import compare
 from cct.models import digits_net
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,6 +1,18 @@
 import pytest
 import speed_results
-from speed_results import ceiling, fastest_peer, geometric_mean, merged, of_peak, over_peer, ratio, read, write
+from speed_results import (
+    ceiling,
+    fastest_peer,
+    geometric_mean,
+    merged,
+    of_peak,
+    over_peer,
+    ratio,
+    read,
+    spread_of,
+    time_of,
+    write,
+)
 
 
 def row(**changed):
@@ -68,3 +80,11 @@ def test_another_version_is_refused(tmp_path):
     path.write_text(f'{{"version": {speed_results.VERSION + 1}}}')
     with pytest.raises(ValueError, match="move it away"):
         read(path)
+
+
+def test_rows_of_both_forms_are_read():
+    old = row()
+    both = row(ms=old["ms"] | {"cct": {"clock": "cpu", "ms": 3.0, "median": 3.1, "high": 3.3, "runs": 9}})
+    assert (time_of(old, "cct"), time_of(both, "cct"), time_of(both, "none")) == (2.0, 3.0, None)
+    assert ratio(both) == 4
+    assert spread_of(both, "cct") == pytest.approx(0.05)

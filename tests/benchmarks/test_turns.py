@@ -14,7 +14,7 @@ class Engine:
         self.journal.append(self.name)
         if self.journal.count(self.name) == self.fails_at:
             raise EngineError("it broke")
-        return {"seconds": [self.seconds] * runs, "cpu": self.seconds * runs}
+        return {"seconds": [self.seconds] * runs, "cpu": [self.seconds / 2] * runs}
 
 
 def test_order_goes_there_and_back():
@@ -22,8 +22,10 @@ def test_order_goes_there_and_back():
     engines = {name: Engine(name, journal) for name in "abc"}
     taken = take_turns(engines, {"a": 3, "b": 1, "c": 2}, rounds=3, limit=10)
     assert "".join(journal) == "abccbaabc"
-    assert [len(taken[name].seconds) for name in "abc"] == [9, 3, 6]
-    assert taken["a"].cpu == pytest.approx(0.018)
+    assert [len(taken[name].wall) for name in "abc"] == [9, 3, 6]
+    assert [len(turn.cpu) for turn in taken["a"].taken] == [3, 3, 3]
+    assert taken["a"].cores_used == pytest.approx(0.5)
+    assert taken["a"].wall[0] == pytest.approx(2)
 
 
 def test_limit_leaves_the_first_rounds():
@@ -41,6 +43,7 @@ def test_an_engine_that_fails_leaves_the_round():
     assert not taken["a"].error
 
 
-def test_milliseconds():
-    taken = take_turns({"a": Engine("a", [], 0.5)}, {"a": timed_runs(LONG_SECONDS * 2)}, rounds=4, limit=10)
-    assert taken["a"].in_ms() == {"median": 500, "low": 500, "high": 500, "runs": 4}
+def test_turns_are_of_equal_length():
+    assert timed_runs({"slow": 0.1, "quick": 0.01}) == {"slow": 2, "quick": 20}
+    assert timed_runs({"slow": 2 * LONG_SECONDS, "quick": LONG_SECONDS}) == {"slow": 1, "quick": 2}
+    assert timed_runs({"only": 0.0001}) == {"only": 50}

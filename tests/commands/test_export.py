@@ -27,7 +27,7 @@ def test_a_pruned_network_is_packed(pruned, tmp_path, call):
     code, out, err = call("export", pruned / "unet.pt", *options(pruned), "-o", tmp_path / "m.onnx", "--json")
     assert (code, err) == (0, "")
     told = json.loads(out)
-    assert told["cct_export"] == 1
+    assert told["cct_export"] == 2
     assert told["proven"] == sum(layer["op"] == NAME for layer in told["layers"]) == 13
     assert {layer["reason"] for layer in told["layers"] if layer["op"] == "ConvTranspose"} == {
         "a transposed convolution"
@@ -53,7 +53,7 @@ def test_types_and_portable_files(pruned, tmp_path, call):
     for name, given in (forms | {"inline": ("--portable", "inline")}).items():
         code, out, err = call("export", *model, *given, "-o", tmp_path / f"{name}.onnx")
         assert (code, err) == (0, "")
-        assert "parity       library against torch" in out
+        assert "parity       on 8 images, library against body" in out
         assert out.splitlines()[-1] == f"wrote        {tmp_path / f'{name}.onnx'}"
         sizes[name] = (tmp_path / f"{name}.onnx").stat().st_size
     for name, dense, packed in (("plain", "32", "32"), ("half", "32", "32/16"), ("all", "16", "16")):

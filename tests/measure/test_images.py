@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cct.data import load_data
+from cct.measure.images import batches_at, spread_images
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=200), st.integers(1, 250))
+def test_every_class_is_there(labels, count):
+    chosen = spread_images(np.array(labels), count)
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == min(len(labels), max(count, len(set(labels))))
+    assert {labels[i] for i in chosen} == set(labels)
+
+
+@pytest.mark.parametrize("count", [64, 600])
+def test_a_sorted_folder_is_looked_at_from_end_to_end(count):
+    labels = np.repeat(np.arange(10), 100)
+    chosen = spread_images(labels, count)
+    per_class = np.bincount(labels[chosen])
+    assert per_class.max() - per_class.min() <= 1
+    assert chosen[0] < 10
+    assert chosen[-1] >= 990
+
+
+def test_all():
+    assert spread_images(np.zeros(5, int), None) == [0, 1, 2, 3, 4]
+
+
+def test_a_rare_class_gives_all_it_has():
+    labels = np.array([0] * 90 + [1] * 3)
+    assert (labels[spread_images(labels, 40)] == 1).sum() == 3
+
+
+def test_the_images_are_those_at_the_positions():
+    digits = load_data("digits")
+    chosen = list(range(0, 200, 10))
+    parts = list(batches_at(digits, chosen))
+    assert [len(part) for part in parts] == [16, 4]
+    assert np.array_equal(parts[1][3], digits.val[190][0].numpy())
