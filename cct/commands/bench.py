@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cct.commands.numbers import Whole
 from cct.commands.options import result_options
 from cct.commands.types import FILE, Counts, Size
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 @click.argument("model", type=FILE)
 @click.option("--against", type=FILE, multiple=True, help="Another ONNX file; may be given several times.")
 @click.option("--threads", type=Counts(), multiple=True, help="Within an operator: 1,2 or several times; else 1.")
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Images a run, where it is free.")
+@click.option("--batch", type=Whole(1), default=1, show_default=True, help="Images a run, where it is free.")
 @click.option("--size", type=Size(), help="Of the images in pixels, where it is free: 224 or HEIGHTxWIDTH.")
-@click.option("--rounds", type=click.IntRange(1), default=20, show_default=True, help="Turns of each, of equal length.")
+@click.option("--rounds", type=Whole(1), default=20, show_default=True, help="Turns of each, of equal length.")
 @click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--layers", is_flag=True, help="Show where the time goes, from ONNX Runtime's profile.")
 @result_options

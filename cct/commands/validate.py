@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cct.commands.numbers import Whole
 from cct.commands.options import data_option, goal_options, model_options, result_options, scale_options
 from cct.commands.types import FILE, CountOrAll
 from cct.goals import PARITY_IMAGES, Goal
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many images parity is measured on, spread over all classes: a number or all.",
 )
-@click.option("--require-packed", type=click.IntRange(0), default=0, metavar="N", help="Fail if fewer PatternConv run.")
+@click.option("--require-packed", type=Whole(0), default=0, metavar="N", help="Fail if fewer PatternConv run.")
 @model_options
 @data_option
 @scale_options
