@@ -5,6 +5,7 @@ The names below load on first use, so that `import cct` and `cct.session` need n
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from cct.library import library_path
     from cct.recipe import Recipe
     from cct.runtime import session
+
+# From 1.31 on ONNX Runtime keeps and sends statistics of its use, on Linux too, unless this stands before it loads.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["ClickTrain", "Recipe", "export", "library_path", "session"]

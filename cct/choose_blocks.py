@@ -5,11 +5,9 @@ A coarser block costs accuracy everywhere, and in some layers (few channels, sma
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -18,6 +16,7 @@ from cct.block_choice import BlockChoice, MeasuredLayer
 from cct.errors import UnsupportedModel
 from cct.layer_block import Block, spelled
 from cct.layer_times import packed_times
+from cct.output import temporary_folder
 from cct.recipe import Recipe
 from cct.target import TARGETS
 from cct.trials import Pruned, Trials
@@ -51,8 +50,8 @@ def choose_blocks(
     Raises:
         UnsupportedModel: no layer can be pruned, or the compression can't be reached with any block.
     """
-    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
-        trials = Trials(module, example, Path(folder), log)
+    with temporary_folder() as folder:
+        trials = Trials(module, example, folder, log)
         block, reference = _reference(trials, recipe)
         times = _times(module, [row.name for row in reference.layers], trials, recipe)
 

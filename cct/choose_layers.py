@@ -5,7 +5,6 @@ It is measured before the training, on the network pruned at once and exported b
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from cct.choice import Choice, LayerChoice
 from cct.errors import CctError, UnsupportedModel
 from cct.layer_block import spelled
 from cct.layer_times import LayerTime, layer_times
+from cct.output import temporary_folder
 from cct.passes.plan_masks import PATTERN_COMPRESSION
 from cct.recipe import Recipe
 from cct.trials import Trials
@@ -94,8 +94,8 @@ def choose_layers(
     Raises:
         CctError: nothing is faster packed.
     """
-    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
-        return choose(recipe, _measured(Trials(module, example, Path(folder), log)), log)
+    with temporary_folder() as folder:
+        return choose(recipe, _measured(Trials(module, example, folder, log)), log)
 
 
 def choose(recipe: Recipe, try_out: Callable[[Recipe], Trial], log: Callable[[str], None]) -> Choice:

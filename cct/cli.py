@@ -62,8 +62,6 @@ cli.add_command(validate)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # From 1.31 on ONNX Runtime keeps and sends statistics of its use, in Linux too, unless this stands before it loads.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         with warnings.catch_warnings(), processes.undisturbed_end(), orderly_end():
             warnings.showwarning = _show_once()

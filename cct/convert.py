@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,20 @@ from torch.utils._pytree import tree_leaves
 from cct.checkpoint import LoadedModel, load_model
 from cct.errors import CctError
 from cct.example import answer, random_images
-from cct.exporter import export
+from cct.exporter import check_weights, export
 from cct.figures import parity_line
 from cct.file_metadata import file_metadata
 from cct.json_text import as_json
 from cct.measure.parity import check_parity, parity
 from cct.measure.proof import proof
 from cct.operator import NAME
-from cct.output import check_output, write
+from cct.output import check_output, temporary_folder, write
 from cct.recipe import Recipe
 from cct.report import Layer, layer_table, weights_per_kept
 from cct.runtime import PROVIDERS
 from cct.source import ModelSource
 from cct.target import TARGETS
+from cct.text import printable
 
 _IMAGES = 8  # so many that no output is near zero for all of them by chance
 
@@ -78,7 +78,7 @@ class Conversion:
             f"proof        {self.proven} PatternConv ran on {self.provider}",
             "",
             layer_table(self.layers),
-            f"wrote        {self.output}",
+            f"wrote        {printable(self.output, 4096)}",
         ]
         return "\n".join(lines)
 
@@ -108,6 +108,7 @@ def convert(
     """
     check_output(output, [model.path])
     loaded = load_model(model)
+    check_weights(loaded.module)
     recipe = _recipe(loaded)
     stated = recipe or Recipe()
     types = stated if target in (None, stated.target) else TARGETS[target]
@@ -117,8 +118,8 @@ def convert(
         recipe = replace(recipe, target=target, weights=weights, activations=activations, portable=portable)
     images = random_images(loaded, size, _IMAGES)
     _check_answer(answer(loaded.module, images[:1]))  # what does not run in torch is no fault of the export
-    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
-        made = Path(folder) / "model.onnx"
+    with temporary_folder() as folder:
+        made = folder / "model.onnx"
         layers = export(
             loaded.module,
             images[:1],

@@ -32,7 +32,9 @@ from cct.passes.inline_functions import InlineFunctions
 from cct.passes.pack_convolutions import PackConvolutions
 from cct.passes.use_float16 import UseFloat16
 from cct.report import Layer
+from cct.text import first_line
 
+_LARGEST_FILE = 2**31 - 1  # bytes of a protobuf
 PRECISIONS = ("float32", "float16")
 MINIMUM_RUNTIME = "1.18"  # onnxruntime: reads this file's IR version and has what the library calls
 # Before, with the library on the CPU, it casts the weights of a float16 PatternConv whose neighbours have no float16.
@@ -77,6 +79,7 @@ def export(
     for name, precision in (("weights", weights), ("activations", activations)):
         if precision not in PRECISIONS:
             raise CctError(f"{name} is {precision!r}: it must be {' or '.join(PRECISIONS)}")
+    check_weights(module)
     model = _to_graph(module, example if isinstance(example, tuple) else (example,))
     layers: list[Layer] = []
     passes: list[ir.passes.PassBase] = [ClearMetadataAndDocStringPass(), RemoveUnusedNodesPass()]
@@ -100,6 +103,18 @@ def export(
     CheckerPass(full_check=True)(model)
     write(Path(path), ir.serde.serialize_model(model).SerializeToString())
     return [_as_dense(layer) if portable and layer.op == NAME else layer for layer in layers]
+
+
+def check_weights(module: torch.nn.Module) -> None:
+    """Make sure that a network's weights fit into one ONNX file, which also the dense one of a comparison is.
+
+    Raises:
+        UnsupportedModel: they don't.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if size > _LARGEST_FILE:
+        raise UnsupportedModel(f"the network's weights take {size / 1e9:.1f} GB: one ONNX file holds at most 2 GB")
 
 
 def _as_dense(layer: Layer) -> Layer:
@@ -150,8 +165,10 @@ def _torch_export(
             program = torch.onnx.export(
                 module, example, dynamo=True, dynamic_shapes=dynamic_shapes, opset_version=OPSET, verbose=False
             )
+    except MemoryError:
+        raise
     except Exception as error:  # torch raises many kinds; the user needs the first line
-        reason = str(error.__cause__ or error).strip().split("\n")[0]
+        reason = first_line(error.__cause__ or error)
         raise UnsupportedModel(f"torch.onnx can't export {type(module).__name__}: {reason}") from error
     finally:
         logging.disable(before)

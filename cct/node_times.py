@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,11 @@ from typing import Any
 import onnx_ir as ir
 import onnxruntime as ort
 
+from cct.errors import CctError
 from cct.measure.ratio import undisturbed
 from cct.onnx_file import is_pattern_conv
 from cct.operator import NAME, NAMES
+from cct.output import temporary_folder
 from cct.passes.pack_convolutions import describe, is_dense_convolution
 from cct.runtime import session
 
@@ -62,13 +62,18 @@ def profile(
         provider_options: as `cct.session` takes them.
         threads: within an operator; None for as many as there are cores.
     """
-    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
+    with temporary_folder() as folder:
         options = ort.SessionOptions()
         options.enable_profiling = True
-        options.profile_file_prefix = os.path.join(folder, "profile")
+        options.profile_file_prefix = str(folder / "profile")
         opened = session(model, provider=provider, provider_options=provider_options, threads=threads, options=options)
         use(opened)
-        events = json.loads(Path(opened.end_profiling()).read_text())
+        try:
+            events = json.loads(Path(opened.end_profiling()).read_text())
+        except (OSError, ValueError) as error:  # ONNX Runtime says nothing of a full disk
+            raise CctError(
+                f"ONNX Runtime's profile can't be written to {folder}: make room there, or set TMPDIR to another folder"
+            ) from error
     return [e for e in events if e.get("cat") == "Node" and e["name"].endswith(_EVENT)]
 
 

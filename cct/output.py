@@ -6,8 +6,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cct.errors import CctError
@@ -64,6 +64,13 @@ def _replaceable(path: Path) -> bool:
     if not stat.S_ISLNK(file.st_mode) and not os.access(path, os.R_OK):
         return False
     return not folder.st_mode & stat.S_ISVTX or os.geteuid() in (0, folder.st_uid, file.st_uid)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what is not kept; what can't be removed at the end, as on a failing disk, spoils no result."""
+    with tempfile.TemporaryDirectory(prefix="cct-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def write(path: Path, content: bytes) -> None:

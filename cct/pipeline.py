@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,7 @@ from cct.clicktrain import ClickTrain
 from cct.data import load_data
 from cct.device import find_device
 from cct.errors import RecipeError
-from cct.exporter import export
+from cct.exporter import check_weights, export
 from cct.figures import finite_failure, measures
 from cct.file_metadata import file_metadata
 from cct.goals import PARITY_IMAGES, Goal, failures
@@ -34,7 +33,7 @@ from cct.measure.images import batches_at, spread_images
 from cct.measure.parity import check_parity, parity
 from cct.measure.proof import proof
 from cct.measure.speed import measure_speed
-from cct.output import check_output, check_target, place, write
+from cct.output import check_output, check_target, place, temporary_folder, write
 from cct.recipe import Recipe
 from cct.report import Report
 from cct.run_identity import network_identity, run_identity
@@ -113,6 +112,7 @@ def compress(
         if outputs and resume and not (folder / STATE).exists():
             print_line(f"there is no interrupted run of {output}: starting from the beginning")
         loaded = load_model(model)
+        check_weights(loaded.module)
         mean, std, size = recipe.mean or loaded.mean, recipe.std or loaded.std, _pair(recipe.size) or loaded.size
         images = load_data(data, mean=mean, std=std, size=size, channels=loaded.channels)
         followed = _followed(recipe, dry_run)
@@ -234,7 +234,7 @@ def _folder(
         check_output(output, read, (outputs.checkpoint, outputs.report))
     if save_recipe:
         check_target(save_recipe, f"--save-recipe {save_recipe}", [*read, *(_files(outputs) if outputs else ())])
-    with working_folder(output, resume) if outputs else _temporary_folder() as folder:
+    with working_folder(output, resume) if outputs else temporary_folder() as folder:
         yield folder
 
 
@@ -251,12 +251,6 @@ def _chosen(
     choice = choose(*on, print_line)
     write_choice(choice, path)
     return choice
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
-        yield Path(folder)
 
 
 def _files(outputs: Outputs) -> tuple[Path, Path, Path]:

@@ -12,9 +12,11 @@ from cct.figures import parity_line
 from cct.json_text import as_json
 from cct.table import aligned
 from cct.target import Target
+from cct.text import printable
 from cct.timing import Speed, speed_line
 
 VERSION = 2  # of the JSON
+_LONGEST = 20_000  # characters of the outputs' names
 
 
 @dataclass
@@ -136,7 +138,7 @@ class Report:
         lines += [f"machine      {self.machine}", f"training     {self.seconds:.0f} s"]
         lines += [choice.to_text() for choice in (self.block_auto, self.keep_faster) if choice] or [""]
         lines += [layer_table(self.layers)]
-        lines += [f"wrote        {', '.join(self.outputs)}"] if self.outputs else []
+        lines += [f"wrote        {printable(', '.join(self.outputs), _LONGEST)}"] if self.outputs else []
         lines += [f"UNKNOWN      {goal}: training decides" for goal in self.unknown]
         lines += [f"FAILED       {failure}" for failure in self.failed]
         if self.dry_run:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import torch
 import cct
 from cct import processes
 from cct.data import Data, MemoryImages, Split
+from cct.errors import DataError
+from cct.images.image_files import FileImages
 from cct.library import isa
 from cct.recipe import Recipe
 from cct.source import ModelSource
@@ -55,7 +58,7 @@ def run_identity(
     Args:
         network: as `network_identity` gives it.
         recipe: every knob; goals and the form of the file have no say in the training.
-        images: counted, and their labels and some of those pixels compared that are in memory.
+        images: their labels are compared, and some of the pixels, or of the files where these are decoded as needed.
         device: of the training.
         block_auto: whether measured speed changes the recipe's blocks.
         keep_faster: whether it changes the recipe's layers.
@@ -88,7 +91,7 @@ def difference(now: Mapping[str, str], then: Mapping[str, str]) -> str | None:
 
 
 def _digest(images: Data) -> str:
-    """Of classes, scale, size, labels, and an even choice of pixels."""
+    """Of classes, scale, size, labels, and an even choice of pixels, or of files and their names."""
     digest = hashlib.sha256(repr((images.classes, images.size, images.mean, images.std, images.augmented)).encode())
     for split in (images.train, images.val):
         digest.update(split.labels.numpy().tobytes())
@@ -97,7 +100,22 @@ def _digest(images: Data) -> str:
 
 
 def _some_pixels(split: Split) -> bytes:
+    if isinstance(split.images, FileImages):
+        return _some_files(split.images.paths)
     if not isinstance(split.images, MemoryImages):
         return b""
     pixels = split.images.pixels
     return bytes(pixels[:: -(-len(pixels) // _PIXELS_FROM)].contiguous().numpy().tobytes())
+
+
+def _some_files(paths: Sequence[Path]) -> bytes:
+    """Of the names and sizes of all files, and the bytes of an even choice."""
+    digest = hashlib.sha256()
+    try:
+        for path in paths:
+            digest.update(os.fsencode(f"{path.parent.name}/{path.name} {path.stat().st_size}\n"))
+        for path in paths[:: -(-len(paths) // _PIXELS_FROM)]:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return digest.digest()

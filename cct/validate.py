@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from cct.measure.speed import measure_speed
 from cct.model_input import ModelInput, difference, load_for_both
 from cct.onnx_file import model_bytes, pattern_convs, read_model
 from cct.operator import NAME
+from cct.output import temporary_folder
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource, is_onnx
 from cct.verdict import Verdict
@@ -81,7 +81,7 @@ def validate(
         notes.append("the baseline is the model itself: nothing is compared")
     own = ModelInput.of_session(path, opened)
     sizes = {"packed": model_bytes(path, graph)}
-    with tempfile.TemporaryDirectory(prefix="cct-") as folder:
+    with temporary_folder() as folder:
         dense, percent = None, dict[str, float]()
         if baseline is None:
             images = own.load(data, scale or {})
@@ -90,7 +90,7 @@ def validate(
             images, others = load_for_both(own, other.input, data, scale or {})
             notes += difference(own, images, other.input, others)
             percent["baseline"] = other.accuracy(others)
-            dense = other.onnx(others, Path(folder))
+            dense = other.onnx(others, folder)
             sizes["dense"] = model_bytes(dense, read_model(dense))
         found = accuracy(opened, images)
         percent = {"compressed": found.percent} | percent

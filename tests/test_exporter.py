@@ -206,6 +206,7 @@ def test_the_file_says_what_it_is_and_nothing_of_the_machine(small, tmp_path):
     assert properties == {
         "cct.version": cct.__version__,
         "cct.minimum_onnxruntime": "1.18",
+        "cct.packed": "3",
         "cct.recipe": "compression = 4",
     }
     shaped = {v.name for v in [*proto.graph.value_info, *proto.graph.output]}
@@ -258,3 +259,9 @@ def test_a_file_that_can_not_be_written_leaves_nothing(small, tmp_path):
     with pytest.raises(CctError, match="can't be written"):
         cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "taken.onnx")
     assert os.listdir(tmp_path) == ["taken.onnx"]
+
+
+def test_weights_that_no_onnx_file_holds_are_refused_at_once(tmp_path):
+    module = torch.nn.Linear(2**16, 2**14, device="meta")
+    with pytest.raises(UnsupportedModel, match=r"weights take 4\.3 GB: one ONNX file holds at most 2 GB"):
+        cct.export(module, torch.zeros(1, 2**16), tmp_path / "m.onnx")

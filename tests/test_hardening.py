@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process import COMMAND, MODEL
+from process import COMMAND, MODEL, run_command
 
 
 def shell(line: str, *given: object, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -69,6 +69,13 @@ def test_a_signal_after_the_end_changes_nothing(name: str) -> None:
 def test_onnxruntime_keeps_and_sends_nothing(compressed: Path, tmp_path: Path) -> None:
     """From 1.31 on it has statistics of its use, in the home folder and that of temporary files."""
     done = shell('"$@"', "bench", compressed / "m.onnx", "--threads", 1, env={**os.environ, **places(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnxruntime_keeps_and_sends_nothing_from_python(compressed: Path, tmp_path: Path) -> None:
+    code = "import sys, cct; cct.session(sys.argv[1])"
+    done = run_command([sys.executable, "-c", code, str(compressed / "m.onnx")], None, places(tmp_path))
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cct.data import Data, load_data
 from cct.library import isa_rows, supported
@@ -53,3 +56,25 @@ def test_where_no_routine_has_a_say(digits: Data, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("CCT_ISA", row)
         seen.append((identity(digits, "cuda"), identity(digits, recipe=dense)))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("change", ["replaced", "exchanged", "renamed"])
+def test_images_in_files_are_looked_at(change: str, tmp_path: Path) -> None:
+    """Of two sizes, so that they are decoded as needed."""
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        file = tmp_path / ("train", "val")[number % 2] / "ab"[number // 4] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (16 + number, 16, 3), np.uint8)).save(file)
+    before = identity(load_data(str(tmp_path), size=(16, 16)))
+    assert difference(identity(load_data(str(tmp_path), size=(16, 16))), before) is None
+    first, second = tmp_path / "train" / "a" / "0.png", tmp_path / "train" / "a" / "2.png"
+    if change == "replaced":
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(first)
+    elif change == "exchanged":
+        first.rename(tmp_path / "aside")
+        second.rename(first)
+        (tmp_path / "aside").rename(second)
+    else:
+        first.rename(first.with_name("1.png"))
+    assert "data is" in str(difference(identity(load_data(str(tmp_path), size=(16, 16))), before))
