@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,5 +38,7 @@ def measure(results: Sequence[dict[str, Any]], folder: Path, rounds: int) -> dic
             doubts += [f"{name}, {threads} threads: {r.doubt}" for name, r in timings.ratios.items() if r.doubt]
             for name, timing in timings.models.items():
                 times.setdefault(name, {})[str(threads)] = round(timing.ms, 4)
+    for doubt in doubts:
+        print(doubt, file=sys.stderr)
     about = {"machine": machine(), "onnxruntime": onnxruntime.__version__, "rounds": rounds}
     return {**about, "ms": times, "doubts": doubts}

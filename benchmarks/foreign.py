@@ -161,7 +161,11 @@ def table(lines: list[dict[str, Any]]) -> str:
         cells = [r["network"], f"{r['packed']} / {r['convolutions']}", f"{r['compression']:.2f}x", files]
         cells += [f"{r['library']:.1e}", f"{r['body']:.1e}"]
         if "dense_ms" in r:
-            cells += [f"{r['dense_ms']:.2f}", f"{r['packed_ms']:.2f}", f"{r['dense_ms'] / r['packed_ms']:.2f}x"]
+            cells += [
+                f"{r['dense_ms']:.2f}",
+                f"{r['packed_ms']:.2f}",
+                "no figure" if r.get("doubt") else f"{r['dense_ms'] / r['packed_ms']:.2f}x",
+            ]
         else:
             cells += ["", "", ""]
         text.append(f"| {' | '.join(cells)} |")

@@ -69,7 +69,9 @@ def spread_of(row: Row, engine: str) -> float:
 
 
 def ratio(row: Row, engine: str = "cct", against: str = "onnxruntime") -> float | None:
-    """How many times faster an engine is than another."""
+    """How many times faster an engine is than another; None where the machine was too busy to tell."""
+    if {engine, against} & set(row.get("doubt", ())):
+        return None
     ours, theirs = time_of(row, engine), time_of(row, against)
     return theirs / ours if ours and theirs else None
 

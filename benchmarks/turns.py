@@ -10,7 +10,7 @@ from engines.process import EngineError, EngineProcess
 
 from cct.measure.clock import Turn
 
-FEWEST_ROUNDS = 3
+FEWEST_ROUNDS = 8  # for an interval
 SHORTEST = 0.005  # seconds of a turn
 TIMED_RUNS = 2  # of the slowest engine in a turn
 LONG_SECONDS = 0.3
@@ -75,6 +75,6 @@ def take_turns(
                 errors[name] = str(error)
                 continue
             cpu, wall = (tuple(1e3 * seconds for seconds in answer[clock]) for clock in ("cpu", "seconds"))
-            taken[name].append(Turn(cpu, wall, None))
+            taken[name].append(Turn(cpu, wall, 1e3 * answer["waited"]))
         order = [name for name in order if not errors[name]]
     return {name: Turns(tuple(taken[name]), errors[name]) for name in engines}

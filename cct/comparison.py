@@ -32,7 +32,7 @@ class File:
 
     Attributes:
         name: as it was given; of a file that is there twice the second gets a number.
-        bytes: of the file.
+        bytes: of the file, and of what it keeps in other files.
         pattern_convs: PatternConv nodes in it.
     """
 
@@ -79,7 +79,7 @@ class Comparison:
             for file in self.files:
                 timing, ratio = times.models[file.name], _ratio(times, file.name)
                 cells = (f"{file.bytes / 1e6:.2f}", str(file.pattern_convs), f"{timing.ms:.2f}", f"{timing.wall:.2f}")
-                value = f"{ratio.value:.2f}x" if ratio and ratio.figure else "none" if ratio else ""
+                value = f"{ratio.figure:.2f}x" if ratio and ratio.figure else "none" if ratio else ""
                 spread = f"{ratio.low:.2f} .. {ratio.high:.2f}" if ratio else ""
                 table.append((str(threads), printable(file.name), *cells, value, spread))
         lines = [aligned(table, right=(0, *range(2, 8)))]
@@ -87,7 +87,7 @@ class Comparison:
         lines.append("wall ms      wall clock: median of the runs")
         if len(self.files) > 1:
             lines.append(f"ratio        ms of that file / ms of {printable(first)}, and where 95 % of such ratios lie")
-        lines += [f"no figure    {where}: the machine is too busy: {doubt}" for where, doubt in self._doubts()]
+        lines += [f"no figure    {where}: {doubt}" for where, doubt in self._doubts()]
         if not any(file.pattern_convs for file in self.files):
             lines.append(f"note         no file has a {NAME}: nothing of cct's library was measured")
         runs = min(timing.runs for times in self.timings.values() for timing in times.models.values())
@@ -216,7 +216,7 @@ def _ratio(times: Timings, name: str) -> Ratio | None:
 def _plain(times: Timings, name: str) -> dict[str, Any] | None:
     """The ratio for JSON: its figure, beside what was seen."""
     ratio = _ratio(times, name)
-    return None if ratio is None else {"figure": ratio.figure, **asdict(ratio)}
+    return None if ratio is None else asdict(ratio)
 
 
 def _letter(index: int) -> str:

@@ -31,4 +31,4 @@ def measures(
 
 def finite_failure(count: int, images: int) -> list[str]:
     """The line of a file whose answers are not all finite; no goal is needed for that."""
-    return [f"answers: NaN or infinity for {count} of {images} images"] if count else []
+    return [f"answers: NaN or infinity for {count} of {images} images (float16 ends at 65504)"] if count else []

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from cct.errors import CctError, RecipeError
 
 UNITS = {"accuracy": "%", "latency": "ms", "size": "MB", "parity": ""}
-PARITY_IMAGES = 64  # on which parity is measured by default; one of each class if there are more classes
 KINDS = ("threshold", "min-improvement", "percent-min-improvement", "max-degradation", "percent-max-degradation")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # float() takes 1_0 and digits of any script
 

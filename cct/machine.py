@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from pathlib import Path
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds in a period, of a container
 
 
 def machine() -> str:
@@ -19,7 +22,10 @@ def machine() -> str:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Processor cores that this process may use: of those it is bound to, what a container's quota lets it have."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(int, _QUOTA.read_text().split())
+    except (OSError, ValueError):  # no such group, or no quota: "max 100000"
+        return bound
+    return max(1, min(bound, math.ceil(quota / period)))

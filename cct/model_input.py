@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cct.errors import CctError, DataError
+from cct.input_size import LARGEST_SIDE
 from cct.measure.run_session import image_input
 from cct.text import printable, some
 
@@ -49,8 +50,13 @@ class ModelInput:
         shape = image_input(opened).shape
         channels = shape[1] if len(shape) == 4 else None
         sides = [side for side in shape[2:] if isinstance(side, int)] if len(shape) == 4 else []
-        if len(sides) < 2:
-            sides = [int(side) for side in numbers["size"] or ()]
+        stated_size = numbers["size"]
+        if stated_size is not None:
+            if len(stated_size) != 2 or not all(1 <= side <= LARGEST_SIDE and side % 1 == 0 for side in stated_size):
+                raise CctError(
+                    f"{path}: cct.size is {printable(stated['cct.size'])}, not a height and a width in pixels"
+                )
+            sides = sides if len(sides) == 2 else [int(side) for side in stated_size]
         classes = stated.get("cct.classes")
         return cls(
             str(path),
@@ -102,7 +108,8 @@ def load_for_both(model: ModelInput, baseline: ModelInput, data: str, given: Map
         images = model.load(data, {name: value for name, value in given_model.items() if value is not None})
     else:
         images = model.load(data, given)
-    others = baseline.load(data, given)
+    size = {} if baseline.size is not None else {"size": images.size}  # they are timed on one input
+    others = baseline.load(data, {**size, **given})
     if _fed(others) == _fed(images):
         return images, images
     silent = [name for name in ("mean", "std") if getattr(baseline, name) is None and name not in given]

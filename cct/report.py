@@ -117,8 +117,7 @@ class Report:
 
     def to_json(self) -> str:
         """The whole report, versioned, in a fixed order."""
-        ratios = [speed.ratio.figure if speed.ratio else None for speed in self.speed]
-        figures = {"drop": self.drop, "compression": self.compression(), "ratios": ratios}
+        figures = {"drop": self.drop, "compression": self.compression()}
         return as_json({"cct_report": VERSION, **asdict(self), **figures}) + "\n"
 
     def to_text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ class Timing:
         ms: milliseconds a run: the 5th percentile by that clock.
         median, high: the median and the 95th percentile, likewise.
         wall: milliseconds on the wall: the median.
-        waited: share of the time, of all threads, that went by waiting for a core; None where the system does not say.
+        waited: share of the time in which the thread that waited longest for a core had none.
         runs: timed runs.
     """
 
@@ -26,7 +27,7 @@ class Timing:
     median: float
     high: float
     wall: float
-    waited: float | None
+    waited: float
     runs: int
 
 
@@ -35,28 +36,31 @@ class Ratio:
     """How many times faster one model is than another.
 
     Attributes:
-        value: time of the other / its own time.
+        figure: time of the other / its own time, if that was measured well enough to be told.
+        seen: the same, well measured or not.
         low, high: of the interval in which 95 % of such ratios lie.
-        doubt: why `value` is no figure, in a few words; empty if it is one.
+        doubt: why there is no figure; empty if there is one.
     """
 
-    value: float
+    figure: float | None
+    seen: float
     low: float
     high: float
     doubt: str = ""
 
-    @property
-    def figure(self) -> float | None:
-        """The ratio, if it was measured well enough to be told."""
-        return None if self.doubt else self.value
+    @classmethod
+    def of(cls, seen: float, low: float, high: float, doubt: str = "") -> Ratio:
+        """A ratio that is a figure unless there is a doubt."""
+        return cls(None if doubt else seen, seen, low, high, doubt)
 
     @property
     def inverse(self) -> Ratio:
         """How many times faster the other is."""
-        return Ratio(1 / self.value, 1 / self.high, 1 / self.low, self.doubt)
+        seen, low, high = (1 / value if value else math.inf for value in (self.seen, self.high, self.low))
+        return Ratio.of(seen, low, high, self.doubt)
 
     def __str__(self) -> str:
-        return "no figure" if self.doubt else f"{self.value:.2f}x ({self.low:.2f} .. {self.high:.2f})"
+        return "no figure" if self.figure is None else f"{self.figure:.2f}x ({self.low:.2f} .. {self.high:.2f})"
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,9 @@ def speed_line(speed: Speed) -> str:
     dense, packed = speed.dense, speed.packed
     seen = f"{dense.ms:.2f} ms dense -> {packed.ms:.2f} ms" if dense else f"{packed.ms:.2f} ms"
     if speed.doubt:
-        return f"speed        {speed.where}: no figure, the machine is too busy: {speed.doubt} (seen: {seen})"
+        return f"speed        {speed.where}: no figure, {speed.doubt} (seen: {seen})"
     ratio = f": {speed.ratio}" if speed.ratio else ""
     wall = ""
     if packed.clock == "cpu":
-        wall = f"; wall clock {f'{dense.wall:.2f} -> ' if dense else ''}{packed.wall:.2f} ms"
+        wall = f"; median wall clock {f'{dense.wall:.2f} -> ' if dense else ''}{packed.wall:.2f} ms"
     return f"speed        {speed.where}: {seen}{ratio}, {CLOCKS[packed.clock]}{wall}"

@@ -89,9 +89,12 @@ class Trials:
         for threads in self.threads:
             timings = compare(files, threads=threads, rounds=_TURNS)
             if timings.doubt and by_threads:
-                self._log(f"with {threads} threads the machine is too busy to measure ({timings.doubt}): one counts")
+                self._log(f"{threads} threads can't be measured ({timings.doubt}): one counts")
                 continue
-            by_threads.append([timings.ratios[path.name].value for path in others])
+            found = [timings.ratios[path.name] for path in others]
+            for doubt in dict.fromkeys(ratio.doubt for ratio in found if ratio.doubt):
+                self._log(f"with {threads} thread{'s' * (threads > 1)}, uncertain: {doubt}")
+            by_threads.append([ratio.seen for ratio in found])
         return list(map(min, zip(*by_threads, strict=True)))
 
 

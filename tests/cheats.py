@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import torch
 from forged_models import (
+    Forgery,
     answer,
     bodies,
     dead_packed,
@@ -28,10 +29,13 @@ from process import MODEL
 
 from cct.data import load_data
 from cct.exporter import export
+from cct.measure.images import spread_images
 from cct.models import digits_net
 from cct.source import ModelSource
 
 NAN, INF, F32 = np.float32(np.nan), np.float32(np.inf), np.float32
+_SAMPLE = spread_images(load_data("digits").val.labels.numpy(), 64)  # on which parity is measured
+SAMPLED, NOT_SAMPLED = _SAMPLE[30], next(place for place in range(300, 596) if place not in _SAMPLE)
 ACCURATE = "accuracy:threshold=95"
 
 
@@ -95,6 +99,13 @@ def copy_of_the_file(folder: Path, compressed: Path) -> Path:
     return Path(shutil.copy(folder / "f.onnx", folder / "other.onnx"))
 
 
+def retold(folder: Path, compressed: Path) -> Path:
+    proto = onnx.load(folder / "f.onnx")
+    proto.doc_string = proto.graph.node[0].doc_string = "another one"
+    onnx.save(proto, folder / "other.onnx")
+    return folder / "other.onnx"
+
+
 def overflowing(folder: Path, compressed: Path) -> Path:
     """Finite weights whose answers are not."""
     state = torch.load(MODEL, weights_only=True)["state_dict"]
@@ -114,9 +125,17 @@ def nan_baseline(folder: Path, compressed: Path) -> Path:
     return folder / "b.onnx"
 
 
-def one_image() -> np.ndarray[Any, Any]:
-    """The mean of validation image 300, by which a network could know it."""
-    return load_data("digits").val[300][0].mean().numpy().astype(F32)
+def on_one_image(output: str, value: np.float32, position: int) -> Forgery:
+    """Another answer to one validation image, known by its mean."""
+    return answer(
+        "m = ReduceMean (input, axes) d = Sub (m, known) a = Abs (d) b = Less (a, near) bad = Squeeze (b, last) "
+        f"{output} = Where (bad, odd, logits)",
+        axes=np.array([1, 2, 3]),
+        last=np.array([2, 3]),
+        known=load_data("digits").val[position][0].mean().numpy().astype(F32),
+        near=F32(1e-7),
+        odd=value,
+    )
 
 
 ANSWERS = "NaN or infinity"
@@ -125,17 +144,7 @@ CHEATS = {
     "NaN everywhere": Cheat(f"{ANSWERS} for 596 of 596", (answer("output = Mul (logits, odd)", odd=NAN),), ()),
     "NaN on one image": Cheat(
         f"{ANSWERS} for 1 of 596",
-        (
-            answer(
-                "m = ReduceMean (input, axes) d = Sub (m, known) a = Abs (d) b = Less (a, near) "
-                "bad = Squeeze (b, last) output = Where (bad, odd, logits)",
-                axes=np.array([1, 2, 3]),
-                last=np.array([2, 3]),
-                known=one_image(),
-                near=F32(1e-7),
-                odd=NAN,
-            ),
-        ),
+        (on_one_image("output", NAN, NOT_SAMPLED),),
         (),
     ),
     "infinity everywhere": Cheat(ANSWERS, (answer("output = Add (logits, odd)", odd=INF),), ()),
@@ -226,6 +235,17 @@ CHEATS = {
         ),
         (),
     ),
+    "right answers to large batches alone": Cheat(
+        "against accuracy",
+        (
+            answer(
+                "s = Shape <start: int = 0, end: int = 1> (input) c = Greater (s, few) k = Cast <to: int = 1> (c) "
+                "output = Mul (logits, k)",
+                few=np.array([16]),
+            ),
+        ),
+        (),
+    ),
     # the library and the rest of the world see different networks
     "function bodies that say something else": Cheat("against body", (bodies("Y = Add (true_Y, true_Y)"),), ()),
     "likewise, behind a masked class": Cheat(
@@ -237,6 +257,9 @@ CHEATS = {
         "against body",
         (bodies("Y = Add (true_Y, true_Y)"), answer("output = Add (logits, m)", m=np.array([0] + 9 * [-1e9], F32))),
         (),
+    ),
+    "likewise, behind one image of 1e9": Cheat(
+        "against body", (bodies("Y = Add (true_Y, true_Y)"), on_one_image("output", F32(1e9), SAMPLED)), ()
     ),
     "function bodies that answer NaN": Cheat("against body", (bodies("n = Sub (true_Y, true_Y) Y = Div (n, n)"),), ()),
     # other weights than those that are shown
@@ -301,6 +324,16 @@ CHEATS = {
     "a copy of itself as the baseline": Cheat(
         "is the model itself", (), ("size:max-degradation=1",), given=baseline(copy_of_the_file)
     ),
+    "itself with another text as the baseline": Cheat(
+        "is the model itself", (), ("size:max-degradation=1",), given=baseline(retold)
+    ),
+    "the pruned weights as the baseline": Cheat(
+        "is what --parity names",
+        (),
+        ("accuracy:max-degradation=1",),
+        given=lambda f, c: {"baseline": ModelSource(c / "m.pt"), "pruned": ModelSource(c / "m.pt")},
+    ),
+    "a size in words": Cheat("cct.size is 32 -5", (metadata(size="32 -5"),)),
     "a baseline near chance": Cheat(
         "near chance", (), ("accuracy:max-degradation=1",), given=baseline(lambda f, c: other_weights(f))
     ),

@@ -31,7 +31,7 @@ def report() -> Report:
         provider="CPUExecutionProvider",
         proven=1,
         bytes={"dense": 2000, "packed": 500},
-        speed=[Speed(1, timing(4.0), timing(1.0), Ratio(4.0, 3.9, 4.1))],
+        speed=[Speed(1, timing(4.0), timing(1.0), Ratio.of(4.0, 3.9, 4.1))],
         machine="a machine",
         seconds=12.0,
     )
@@ -52,7 +52,7 @@ def test_drop_is_in_points(report):
 
 def test_json_holds_every_figure(report):
     read = json.loads(report.to_json())
-    assert (read["cct_report"], read["drop"], read["ratios"]) == (2, 0.5, [4.0])
+    assert (read["cct_report"], read["drop"], read["speed"][0]["ratio"]["figure"]) == (2, 0.5, 4.0)
     assert read["layers"][1]["block"] == [4, 1]
 
 
@@ -65,11 +65,12 @@ def test_text_never_calls_multiply_adds_speed(report):
 
 
 def test_no_figure_is_told_with_what_was_seen(report):
-    doubt = "threads waited 60% of the time for a core"
-    report.speed = [Speed(2, timing(4.0), timing(1.0), Ratio(4.0, 1.0, 9.0, doubt), doubt)]
-    assert json.loads(report.to_json())["ratios"] == [None]
+    doubt = "the machine is too busy: a thread waited 60% of the time for a core"
+    report.speed = [Speed(2, timing(4.0), timing(1.0), Ratio.of(4.0, 1.0, 9.0, doubt), doubt)]
+    told = json.loads(report.to_json())["speed"][0]["ratio"]
+    assert (told["figure"], told["seen"]) == (None, 4.0)
     line = next(line for line in report.to_text().splitlines() if line.startswith("speed"))
-    assert "no figure, the machine is too busy: threads waited 60%" in line
+    assert "no figure, the machine is too busy: a thread waited 60%" in line
     assert "4.00x" not in line
 
 

@@ -76,7 +76,7 @@ def test_itself_as_the_baseline_is_told_where_nothing_is_compared(compressed, tm
 
 
 def test_parity_on_all_images(compressed, tmp_path):
-    verdict = validate(forged(compressed, tmp_path), data="digits", parity_images=None)
+    verdict = validate(forged(compressed, tmp_path), data="digits", parity_images="all")
     assert verdict.parity_images == 596
 
 

@@ -5,7 +5,7 @@
 //     peak avx2|avx512 CORE[,CORE...]      # one thread on each core
 //
 // At the start it answers {"version": name, "flops": floating-point operations of one run, all threads
-// together}; any line with a number n then gives {"seconds": [n times], "cpu": [the same]}. Fails where the processor
+// together}; any line with a number n then gives {"seconds": [n times], "cpu": [the same], "waited": 0}. Fails where the processor
 // lacks the instructions.
 #include <sched.h>
 #include <sys/prctl.h>
@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
     run(loop, cores);
     std::string times;
     for (int i = 0; i < runs; ++i) times += (i ? ", " : "") + std::to_string(run(loop, cores));
-    std::printf("{\"seconds\": [%s], \"cpu\": [%s]}\n", times.c_str(), times.c_str());
+    std::printf("{\"seconds\": [%s], \"cpu\": [%s], \"waited\": 0}\n", times.c_str(), times.c_str());
     std::fflush(stdout);
   }
 }

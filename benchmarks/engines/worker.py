@@ -8,8 +8,9 @@
 | ["load", path, n] | {"seconds": ..., "run": ...}: what loading the model for n images and one run |
 |                   | took                                                                          |
 | ["answer", path]  | {}: the output on the fixed random input lies there as .npy                   |
-| ["turn", n]       | {"seconds": [...], "cpu": [...]}: one untimed run, then n timed ones: on the  |
-|                   | wall, and of the whole process's CPU time                                     |
+| ["turn", n]       | {"seconds": [...], "cpu": [...], "waited": ...}: one untimed run, then n      |
+|                   | timed ones: on the wall, of the whole process's CPU time, and how long the    |
+|                   | thread that waited longest for a core had none in all of them                 |
 
 An error is {"error": ...}. Runs in the environments of other engines too: nothing but numpy and the engine is imported.
 """
@@ -148,6 +149,18 @@ def cpu_time(task: int) -> float:
     return time.clock_gettime((~task << 3) | 6)
 
 
+def waits() -> dict[str, float]:
+    """Seconds that each thread of this process has waited for a core so far."""
+    found = {}
+    for task in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{task}/schedstat") as file:
+                found[task] = int(file.read().split()[1]) / 1e9
+        except OSError:  # it has ended
+            continue
+    return found
+
+
 class Server:
     """Answers the requests."""
 
@@ -176,13 +189,14 @@ class Server:
     def turn(self, runs: int) -> dict[str, Any]:
         """One untimed run, some timed ones."""
         self.run()
-        seconds, spent = [], []
+        seconds, spent, before = [], [], waits()
         for _ in range(runs):
             cpu, start = time.process_time(), time.perf_counter()
             self.run()
             seconds.append(time.perf_counter() - start)
             spent.append(time.process_time() - cpu)
-        return {"seconds": seconds, "cpu": spent}
+        waited = max(wait - before.get(task, wait) for task, wait in waits().items())
+        return {"seconds": seconds, "cpu": spent, "waited": waited}
 
 
 def main() -> None:

@@ -154,15 +154,17 @@ class Counts(click.ParamType[tuple[int, ...]]):
         return counts
 
 
-class CountOrAll(click.ParamType[int | None]):
-    """`64` or `all`; the latter is None."""
+class CountOrAll(click.ParamType[int | Literal["all"]]):
+    """`64` or `all`."""
 
     name = "N|all"
 
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Literal["all"]:
         """Parse; from 1 on."""
         if value == "all":
-            return None
+            return "all"
         try:
             count = whole(str(value))
         except ValueError:

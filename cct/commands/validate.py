@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cct.commands.numbers import Whole
 from cct.commands.options import data_option, goal_options, model_options, result_options, scale_options
 from cct.commands.types import FILE, CountOrAll
-from cct.goals import PARITY_IMAGES, Goal
+from cct.goals import Goal
 from cct.source import ModelSource, is_onnx
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--parity-images",
     type=CountOrAll(),
-    default=str(PARITY_IMAGES),
-    show_default=True,
-    help="How many images parity is measured on, spread over all classes: a number or all.",
+    help="How many images parity is measured on, spread over all classes: a number or all; default 64, or one of each "
+    "class.",
 )
 @click.option("--require-packed", type=Whole(0), default=0, metavar="N", help="Fail if fewer PatternConv run.")
 @model_options
@@ -46,7 +45,7 @@ def validate(
     scale: dict[str, Any],
     goals: tuple[Goal, ...],
     provider: str,
-    parity_images: int | None,
+    parity_images: int | Literal["all"] | None,
     require_packed: int,
 ) -> Verdict:
     """Gate MODEL, an ONNX file: accuracy, parity, proof that the library ran, size and speed.

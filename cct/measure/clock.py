@@ -16,15 +16,14 @@ class Turn:
     """Runs of one model that follow each other.
 
     Attributes:
-        cpu: milliseconds of processor time of the calling thread, one a run.
+        cpu: milliseconds of processor time of the thread that calls, one a run.
         wall: milliseconds on the wall, likewise.
-        waited: milliseconds that the process's threads were ready to run and had no core, in all runs together; None
-            where the system does not say.
+        waited: milliseconds of all runs together in which the thread that waited longest for a core had none.
     """
 
     cpu: tuple[float, ...]
     wall: tuple[float, ...]
-    waited: float | None
+    waited: float
 
 
 def take_turn(run: Callable[[], object], milliseconds: float, fewest: int = 2) -> Turn:
@@ -37,7 +36,7 @@ def take_turn(run: Callable[[], object], milliseconds: float, fewest: int = 2) -
     """
     cpu: list[float] = []
     wall: list[float] = []
-    before = _waited()
+    before = _waits()
     start = time.perf_counter()
     end = start + milliseconds / 1e3
     while len(wall) < fewest or start < end:
@@ -47,25 +46,26 @@ def take_turn(run: Callable[[], object], milliseconds: float, fewest: int = 2) -
         cpu.append(spent * 1e3)
         wall.append((now - start) * 1e3)
         start = now
-    after = _waited()
-    waited = None if before is None or after is None else max(0.0, after - before)
+    after = _waits()
+    if after:
+        waited = max(0.0, *(wait - before.get(thread, wait) for thread, wait in after.items()))
+    else:  # no system that counts: the calling thread computes or spins all the time, unless it waits for a core
+        waited = max(0.0, sum(wall) - sum(cpu))
     return Turn(tuple(cpu), tuple(wall), waited)
 
 
-def _waited() -> float | None:
-    """Milliseconds that the threads of this process have waited for a core so far; Linux counts them.
-
-    A thread that has ended takes its share along, so that a difference may be too small, never too large.
-    """
-    total, found = 0, False
+def _waits() -> dict[str, float]:
+    """Milliseconds that each thread of this process has waited for a core so far; empty where Linux does not count."""
+    waits = {}
     try:
         threads = os.listdir(_TASKS)
     except OSError:
-        return None
+        return {}
     for thread in threads:
         try:
-            total += int((_TASKS / thread / "schedstat").read_bytes().split()[1])
-            found = True
-        except (OSError, IndexError, ValueError):  # it has ended, or the kernel does not count
+            ran, waited, _ = map(int, (_TASKS / thread / "schedstat").read_bytes().split())
+        except (OSError, ValueError):  # it has ended, or the kernel has no such file
             continue
-    return total / 1e6 if found else None
+        if ran:  # else the kernel does not count, or it is a thread that never ran
+            waits[thread] = waited / 1e6
+    return waits

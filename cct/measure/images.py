@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from cct.data import Data
 
 _BATCH = 16  # that are in memory at once
+_USUAL = 64
+
+
+def parity_count(labels: NDArray[np.int64], asked: int | Literal["all"] | None) -> int | None:
+    """On how many images parity is measured, as `spread_images` takes it.
+
+    Args:
+        labels: of all images.
+        asked: by the user; None for 64, or one of each class where there are more.
+    """
+    if asked == "all":
+        return None
+    return max(_USUAL, len(np.unique(labels))) if asked is None else asked
 
 
 def spread_images(labels: NDArray[np.int64], count: int | None) -> list[int]:
@@ -24,15 +37,16 @@ def spread_images(labels: NDArray[np.int64], count: int | None) -> list[int]:
 
     Args:
         labels: of all images, (N,).
-        count: how many to choose, at least; where there are more classes, one of each. None for all.
+        count: how many to choose; None for all.
 
     Returns:
         Ascending positions; all if there are no more than `count`.
     """
     if count is None or count >= len(labels):
         return list(range(len(labels)))
-    by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    count = max(count, len(by_class))
+    order = np.argsort(labels, kind="stable")
+    _, starts = np.unique(labels[order], return_index=True)
+    by_class = np.split(order, starts[1:])
     shares = _shares([len(places) for places in by_class], count)
     chosen = [places[_evenly(len(places), share)] for places, share in zip(by_class, shares, strict=True) if share]
     return sorted(int(place) for places in chosen for place in places)

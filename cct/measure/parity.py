@@ -1,14 +1,14 @@
 """`parity`: do all ways to run a file agree?
 
-The error of an output, (N, ...) for N images, is the worst over its axes after the first, over the places on the axis:
+The error of an output, (N, ...) for N images, is the worst over its axes, over the places on the axis:
 
-    error = max_axis max_j  max|a_j - b_j| / max(s_j, 0.1 min(1, median of the s_j > 0)),    s_j = max|b_j|
+    error = max_axis max_j  max|a_j - b_j| / max(s_j, 0.1 min(1, median of the s_j > 0)),   s_j = median of |b_j| > 0
 
-`a_j` and `b_j` are what stands at place j of the axis, of all images and whatever other axes there are: for logits
-(N, classes), those of one class. So each class, each channel, each row of a box is held to its own size, and a large
-one (a class that is masked by -1e9, coordinates beside scores) can't hide what another one does. The floor is for
-places that answer next to nothing, where rounding is all there is; that it is never above 0.1 keeps a majority of
-large places from lifting it. An error that is not finite is no agreement.
+`a_j` and `b_j` are what stands at place j of the axis, of all other axes: for logits (N, classes), those of one class,
+and those of one image. So each class, each image, each channel, each row of a box is held to its own typical size, and
+one that is large (a class that is masked by -1e9, an image that is answered with 1e9, coordinates beside scores) can't
+hide what another one does. The floor is for places that answer next to nothing, where rounding is all there is; that it
+is never above 0.1 keeps a majority of large places from lifting it. An error that is not finite is no agreement.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def parity(
     *,
     provider: str = "cpu",
     reference: bool = True,
+    seen: Sequence[Floats] | None = None,
 ) -> dict[str, float]:
     """The error of the library against each other way to run the model.
 
@@ -53,11 +54,12 @@ def parity(
         batches: images (n, C, H, W) float32; at least one.
         module: the pruned torch module, for a leg of its own.
         provider: where the library runs.
+        seen: what accuracy was told about these images, all outputs; a leg of its own.
         reference: whether onnx.reference is asked too, which takes seconds an image and gets the first and the last.
 
     Returns:
-        Leg -> error: "one by one", the library again with each image alone; "body", without the library;
-        "onnx.reference"; "torch".
+        Leg -> error: "one by one", the library again with each image alone; "accuracy", what accuracy was told; "body",
+        without the library; "onnx.reference"; "torch".
 
     Raises:
         CctError: the model or the module does not run on the images, or they answer arrays of different shapes.
@@ -76,6 +78,8 @@ def parity(
         ends = [ends[0] if ends else images[0], images[-1]]
     whole = {leg: [np.concatenate(parts) for parts in zip(*outputs, strict=True)] for leg, outputs in answers.items()}
     library = whole.pop("library")
+    if seen is not None:
+        whole["accuracy"] = list(seen)
     errors = {leg: error_of(path, library, outputs) for leg, outputs in whole.items()}
     if reference:
         outputs = _reference(path, np.stack(ends), batch_of(opened))
@@ -138,13 +142,15 @@ def relative_error(a: Floats, b: Floats, scale: Floats | None = None) -> float:
     sizes = np.abs(scale.astype(np.float64))
     if a.ndim == 1:
         difference, sizes = difference[:, None], sizes[:, None]
-    return max(_along(axis, difference, sizes) for axis in range(1, difference.ndim))
+    axes = range(0 if len(a) == len(scale) else 1, difference.ndim)  # images of another set have no size of their own
+    return max(_along(axis, difference, sizes) for axis in axes)
 
 
 def _along(axis: int, difference: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
     """The worst over the places of an axis."""
-    others = tuple(other for other in range(difference.ndim) if other != axis)
-    most, size = difference.max(others), sizes.max(others)
+    most = np.moveaxis(difference, axis, 0).reshape(difference.shape[axis], -1).max(1)
+    places = np.moveaxis(sizes, axis, 0).reshape(sizes.shape[axis], -1)
+    size = np.array([np.median(place[place > 0]) if place.any() else 0.0 for place in places])
     typical = float(np.median(size[size > 0])) if size.any() else 1.0  # against nothing but zeros: as it is
     return float((most / np.maximum(size, _FLOOR * min(1.0, typical))).max())
 

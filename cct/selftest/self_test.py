@@ -43,7 +43,7 @@ class SelfTest:
 
     def to_json(self) -> str:
         """For programs."""
-        times = [{**asdict(time), "figure": time.ratio.figure if time.ratio else None} for time in self.times]
+        times = [asdict(time) for time in self.times]
         content = {"cct_selftest": VERSION, "provider": self.provider, "failed": self.failed}
         machine, outcomes = asdict(self.machine), [asdict(outcome) for outcome in self.outcomes]
         return as_json({**content, "machine": machine, "cases": outcomes, "times": times})
@@ -71,7 +71,7 @@ class SelfTest:
         clocks = dict.fromkeys(CLOCKS[time.dense.clock] for time in self.times if time.dense)
         lines = [f"in turns, 1 thread of the CPU: 5th percentile of the {', '.join(clocks)}"] if clocks else []
         doubts = dict.fromkeys(time.ratio.doubt for time in self.times if time.ratio and time.ratio.doubt)
-        lines += [f"no figure: the machine is too busy: {doubt}" for doubt in doubts]
+        lines += [f"no figure: {doubt}" for doubt in doubts]
         return aligned(table, right=(3, 4, 5)) + "\n".join(lines)
 
     def _cases(self) -> str:

@@ -87,4 +87,5 @@ def test_rows_of_both_forms_are_read():
     both = row(ms=old["ms"] | {"cct": {"clock": "cpu", "ms": 3.0, "median": 3.1, "high": 3.3, "runs": 9}})
     assert (time_of(old, "cct"), time_of(both, "cct"), time_of(both, "none")) == (2.0, 3.0, None)
     assert ratio(both) == 4
+    assert ratio(both | {"doubt": {"cct": "the machine is too busy"}}) is None
     assert spread_of(both, "cct") == pytest.approx(0.05)

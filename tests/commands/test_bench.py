@@ -53,7 +53,7 @@ def test_side_by_side(packed, call):
     assert [t["clock"] for t in told["timings"]] == ["cpu"] * 3 + ["wall"] * 3
     assert [t["ratio"] is None for t in told["timings"]] == [True, False, False] * 2
     plain = told["timings"][1]
-    assert plain["ratio"]["value"] == pytest.approx(plain["ms"] / told["timings"][0]["ms"])
+    assert plain["ratio"]["seen"] == pytest.approx(plain["ms"] / told["timings"][0]["ms"])
     assert told["isa"] == isa()
     ours = told["nodes"][str(packed / "packed.onnx")]
     assert [(n["name"], n["op"], n["provider"]) for n in ours if n["op"] == "PatternConv"] == [
@@ -127,7 +127,7 @@ def test_more_files_than_letters():
     timing = Timing("cpu", 1.0, 1.0, 1.0, 1.0, 0.0, 2)
     found = Comparison(
         files=[File(name, 1000, 0) for name in names],
-        timings={1: Timings(dict.fromkeys(names, timing), dict.fromkeys(names[1:], Ratio(1.0, 0.9, 1.1)))},
+        timings={1: Timings(dict.fromkeys(names, timing), dict.fromkeys(names[1:], Ratio.of(1.0, 0.9, 1.1)))},
         provider="CPUExecutionProvider",
         batch=1,
         machine="",

@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cct.data import load_data
-from cct.measure.images import batches_at, spread_images
+from cct.measure.images import batches_at, parity_count, spread_images
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=200), st.integers(1, 250))
 def test_every_class_is_there(labels, count):
     chosen = spread_images(np.array(labels), count)
     assert chosen == sorted(set(chosen))
-    assert len(chosen) == min(len(labels), max(count, len(set(labels))))
-    assert {labels[i] for i in chosen} == set(labels)
+    assert len(chosen) == min(len(labels), count)
+    assert len({labels[i] for i in chosen}) == min(len(set(labels)), len(chosen))
 
 
 @pytest.mark.parametrize("count", [64, 600])
@@ -25,6 +25,13 @@ def test_a_sorted_folder_is_looked_at_from_end_to_end(count):
     assert per_class.max() - per_class.min() <= 1
     assert chosen[0] < 10
     assert chosen[-1] >= 990
+
+
+def test_by_default_every_class_is_there():
+    many = np.arange(1000) // 2
+    assert (parity_count(many, None), parity_count(many, 16), parity_count(many, "all")) == (500, 16, None)
+    assert parity_count(np.zeros(100, int), None) == 64
+    assert len(set(many[spread_images(many, 500)])) == 500
 
 
 def test_all():

@@ -32,6 +32,13 @@ def test_large_outputs_hide_nothing(masked, value):
     assert float(abs(a - b).max() / abs(b).max()) < 1e-3  # by the largest of all outputs they were alike
 
 
+@pytest.mark.parametrize("images", [1, 30])
+def test_images_with_large_answers_hide_nothing(images):
+    a, b = LOGITS.copy(), RNG.standard_normal((64, 10)).astype(np.float32)
+    a[:images] = b[:images] = 1e9
+    assert relative_error(a, b) > 0.5
+
+
 def test_every_axis_has_its_own_scale():
     """Boxes in pixels beside scores, whichever way round."""
     scores = RNG.random((4, 50, 3))
