@@ -5,8 +5,8 @@
 //     peak avx2|avx512 CORE[,CORE...]      # one thread on each core
 //
 // At the start it answers {"version": name, "flops": floating-point operations of one run, all threads
-// together}; any line with a number n then gives {"seconds": [n times], "cpu": [the same], "waited": 0}. Fails where the processor
-// lacks the instructions.
+// together}; any line with a number n then gives {"seconds": [n times], "cpu": [the same], "waited": 0}.
+// Fails where the processor lacks the instructions.
 #include <sched.h>
 #include <sys/prctl.h>
 
