@@ -78,14 +78,23 @@ def check_chance(accuracy: float, images: Data) -> None:
     Raises:
         DataError: it is no better than chance.
     """
-    labels = images.val.labels
-    chance = float(labels.bincount().max()) / len(labels)  # of who always answers the most frequent class
-    spread = math.sqrt(chance * (1 - chance) / len(labels))
-    if accuracy / 100 < chance + 3 * spread:
+    if accuracy < least_accuracy(images):
         raise DataError(
-            f"the model gets {accuracy:.1f} % of {images.name} right, near chance ({100 * chance:.1f} %): "
+            f"the model gets {accuracy:.1f} % of {images.name} right, near chance ({100 * _chance(images):.1f} %): "
             "check the order of the classes, the normalization (mean, std) and the image size"
         )
+
+
+def least_accuracy(images: Data) -> float:
+    """Percent from which on a model has learned something: three standard deviations above chance."""
+    chance = _chance(images)
+    return 100 * (chance + 3 * math.sqrt(chance * (1 - chance) / len(images.val.labels)))
+
+
+def _chance(images: Data) -> float:
+    """Share that is right of who always answers the most frequent class."""
+    labels = images.val.labels
+    return float(labels.bincount().max()) / len(labels)
 
 
 def check_teacher(source: ModelSource, teacher: LoadedModel, images: Data) -> None:

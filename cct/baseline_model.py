@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from cct.errors import DataError, RecipeError
+from cct.errors import RecipeError
 from cct.measure.accuracy import accuracy
 from cct.model_input import ModelInput
 from cct.onnx_file import pattern_convs, read_model
 from cct.operator import NAME
 from cct.recipe import Recipe
-from cct.regular_file import check_regular
+from cct.regular_file import file_digest
 from cct.runtime import session
 from cct.source import ModelSource, is_onnx
 
 if TYPE_CHECKING:
     from cct.checkpoint import LoadedModel
     from cct.data import Data
-
-_PART = 2**24  # bytes that are read at once
 
 
 @dataclass(frozen=True)
@@ -96,25 +93,13 @@ class BaselineModel:
 
 def same_model(baseline: ModelSource, path: Path, pruned: ModelSource | None) -> str:
     """What the baseline is instead of an unpruned model; empty if it may be one."""
-    if pruned is not None and _digest(baseline.path) == _digest(pruned.path):
+    if pruned is not None and file_digest(baseline.path) == file_digest(pruned.path):
         return "what --parity names, the pruned weights"
-    if _digest(baseline.path) == _digest(path):
+    if file_digest(baseline.path) == file_digest(path):
         return "the model itself"
     if is_onnx(baseline.path) and _meaning(baseline.path) == _meaning(path):
         return "the model itself, with other texts in it"
     return ""
-
-
-def _digest(path: Path) -> bytes:
-    check_regular(path)
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while part := file.read(_PART):
-                digest.update(part)
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}") from error
-    return digest.digest()
 
 
 def _meaning(path: Path) -> bytes:

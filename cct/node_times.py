@@ -65,6 +65,7 @@ def profile(
     with temporary_folder() as folder:
         options = ort.SessionOptions()
         options.enable_profiling = True
+        options.log_severity_level = 4  # its errors come as exceptions; it would print names from the file
         options.profile_file_prefix = str(folder / "profile")
         opened = session(model, provider=provider, provider_options=provider_options, threads=threads, options=options)
         use(opened)

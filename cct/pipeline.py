@@ -29,12 +29,13 @@ from cct.file_metadata import file_metadata
 from cct.goals import Goal, failures
 from cct.machine import machine
 from cct.measure.accuracy import accuracy
-from cct.measure.images import batches_at, parity_count, spread_images
+from cct.measure.images import batches_at, image_at, parity_count, spread_images
 from cct.measure.parity import check_parity, parity
 from cct.measure.proof import proof
-from cct.measure.speed import measure_speed
+from cct.measure.speed import TIMED_IMAGES, measure_speed
 from cct.output import check_output, check_target, place, temporary_folder, write
 from cct.recipe import Recipe
+from cct.regular_file import file_digest
 from cct.report import Report
 from cct.run_identity import network_identity, run_identity
 from cct.runtime import PROVIDERS, session
@@ -175,9 +176,11 @@ def compress(
         )
         export(loaded.module, example, dense, pack=False)
         labels = images.val.labels.numpy()
-        chosen = spread_images(labels, parity_count(labels, None))
+        seed = int.from_bytes(file_digest(made.onnx)[:6], "little")
+        chosen = spread_images(labels, parity_count(labels, None), seed)
+        few = image_at(images, chosen[:TIMED_IMAGES])
         found = accuracy(session(made.onnx), images, chosen)
-        errors = parity(made.onnx, batches_at(images, chosen), loaded.module, seen=found.answers)
+        errors = parity(made.onnx, batches_at(images, chosen, seed), loaded.module, seen=found.answers)
         if not found.not_finite:  # else that is what fails
             check_parity(errors, recipe.weights, recipe.activations)
         report = Report(
@@ -196,9 +199,9 @@ def compress(
             parity=errors,
             parity_images=len(chosen),
             provider=PROVIDERS["cpu"],
-            proven=proof(made.onnx, next(batches_at(images, chosen[:1]))),
+            proven=proof(made.onnx, few),
             bytes={"dense": dense.stat().st_size, "packed": made.onnx.stat().st_size},
-            speed=measure_speed(dense, made.onnx),
+            speed=measure_speed({"dense": (dense, few), "packed": (made.onnx, few)}).speed,
             machine=machine(),
             seconds=round(sum(epoch.seconds for epoch in history), 1),
             dry_run=dry_run,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import onnx_ir as ir
 
@@ -12,18 +13,25 @@ from cct.baseline_model import BaselineModel, same_model
 from cct.errors import CctError
 from cct.figures import finite_failure, measures
 from cct.goals import Goal, failures
+from cct.judgeable import check_judgeable
 from cct.measure.accuracy import accuracy
-from cct.measure.images import batches_at, parity_count, spread_images
-from cct.measure.parity import MAX_ERROR, parity
-from cct.measure.proof import proof
-from cct.measure.speed import measure_speed
+from cct.measure.images import batches_at, image_at, parity_count, spread_images
+from cct.measure.parity import MAX_ERROR, error_of, parity
+from cct.measure.proof import proof, without_a_say
+from cct.measure.speed import TIMED_IMAGES, measure_speed
 from cct.model_input import ModelInput, difference, load_for_both
 from cct.onnx_file import model_bytes, pattern_convs, read_model
 from cct.operator import NAME
 from cct.output import temporary_folder
+from cct.regular_file import file_digest
 from cct.runtime import PROVIDERS, session
 from cct.source import ModelSource
+from cct.text import printable, some
+from cct.timing import Speed
 from cct.verdict import Verdict
+
+if TYPE_CHECKING:
+    from cct.data import Data
 
 
 def validate(
@@ -64,7 +72,10 @@ def validate(
     relative = next((goal for goal in goals if goal.relative), None)
     if baseline is None and relative is not None:
         raise CctError(f"goal {relative} needs --baseline: the model to compare with")
+    digest = file_digest(path)
+    seed = int.from_bytes(digest[:6], "little")  # which images are looked at: no file can be made for them
     graph = read_model(path)
+    check_judgeable(path, graph)
     nodes = pattern_convs(graph)
     opened = session(path, provider=provider)
     stated = opened.get_modelmeta().custom_metadata_map
@@ -89,20 +100,32 @@ def validate(
             dense = other.onnx(others, folder)
             sizes["dense"] = model_bytes(dense, read_model(dense))
         labels = images.val.labels.numpy()
-        chosen = spread_images(labels, parity_count(labels, parity_images))
+        chosen = spread_images(labels, parity_count(labels, parity_images), seed)
         found = accuracy(opened, images, chosen)
         percent = {"compressed": found.percent} | percent
         module = load_model(pruned).module if pruned is not None else None
-        errors = parity(path, batches_at(images, chosen), module, provider=provider, seen=found.answers)
-        proven = proof(path, next(batches_at(images, chosen[:1])), provider)
-        timed = dense is not None or any(goal.metric == "latency" for goal in goals)
-        speed = measure_speed(dense, path, provider) if timed else []
+        errors = parity(path, batches_at(images, chosen, seed), module, provider=provider, seen=found.answers)
+        first = chosen[:TIMED_IMAGES]
+        few = image_at(images, first)
+        proven = proof(path, few, provider)
+        silent = without_a_say(path, few)
+        speed: list[Speed] = []
+        if dense is not None or any(goal.metric == "latency" for goal in goals):
+            models = {} if dense is None else {"dense": (dense, image_at(others, first))}
+            measured = measure_speed({**models, "packed": (path, few)}, provider)
+            speed = measured.speed
+            known = [output[: len(first)] for output in found.answers]
+            errors["while timed"] = max(error_of(path, answers, known) for answers in measured.answers)
+    if file_digest(path) != digest:
+        raise CctError(f"{path} changed while it was judged: leave it alone, and run it again")
     asked = [f"parity against {pruned.path}"] if pruned is not None else []
     asked += [f"at least {require_packed} {NAME}"] if require_packed else []
     failed = [
         *finite_failure(found.not_finite, found.images),
+        *_chance_failure(found.percent, images),
         *_parity_failures(errors, graph, provider, any(goal.metric == "parity" for goal in goals)),
         *_packed_failures(stated, len(nodes), proven, require_packed),
+        *([f"packed: {some(silent, 3)}: no say in what the file answers"] if silent else []),
         *failures(goals, measures(percent, errors, sizes, speed)),
     ]
     return Verdict(
@@ -142,12 +165,20 @@ def _computes_in_float16(graph: ir.Model) -> bool:
     )
 
 
+def _chance_failure(percent: float, images: Data) -> list[str]:
+    """The line of a file that is no better than an answer that is always the same."""
+    from cct.baseline import least_accuracy
+
+    least = least_accuracy(images)
+    return [f"accuracy: {percent:.2f} %, near chance, {least:.2f} % is the least"] if percent < least else []
+
+
 def _packed_failures(stated: Mapping[str, str], nodes: int, proven: int, required: int) -> list[str]:
     """What lacks of the operators that the file's metadata or `--require-packed` names."""
     lines = []
     promised = stated.get("cct.packed", "0")
-    if not (promised.isascii() and promised.isdigit()) or nodes < int(promised):
-        lines.append(f"packed: the file has {nodes} {NAME}, its metadata promises {promised!r}")
+    if not re.fullmatch("[0-9]{1,9}", promised) or nodes < int(promised):
+        lines.append(f"packed: the file has {nodes} {NAME}, its metadata promises {printable(promised)!r}")
     if proven < required:
         lines.append(f"packed: {proven} {NAME} ran, {required} are required")
     return lines

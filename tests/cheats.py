@@ -15,6 +15,7 @@ from forged_models import (
     Forgery,
     answer,
     bodies,
+    branching,
     dead_packed,
     inlined,
     metadata,
@@ -22,6 +23,7 @@ from forged_models import (
     outside_constants,
     question,
     second_output,
+    unheard_packed,
     weights,
     with_value,
 )
@@ -29,13 +31,10 @@ from process import MODEL
 
 from cct.data import load_data
 from cct.exporter import export
-from cct.measure.images import spread_images
 from cct.models import digits_net
 from cct.source import ModelSource
 
 NAN, INF, F32 = np.float32(np.nan), np.float32(np.inf), np.float32
-_SAMPLE = spread_images(load_data("digits").val.labels.numpy(), 64)  # on which parity is measured
-SAMPLED, NOT_SAMPLED = _SAMPLE[30], next(place for place in range(300, 596) if place not in _SAMPLE)
 ACCURATE = "accuracy:threshold=95"
 
 
@@ -144,7 +143,7 @@ CHEATS = {
     "NaN everywhere": Cheat(f"{ANSWERS} for 596 of 596", (answer("output = Mul (logits, odd)", odd=NAN),), ()),
     "NaN on one image": Cheat(
         f"{ANSWERS} for 1 of 596",
-        (on_one_image("output", NAN, NOT_SAMPLED),),
+        (on_one_image("output", NAN, 300),),
         (),
     ),
     "infinity everywhere": Cheat(ANSWERS, (answer("output = Add (logits, odd)", odd=INF),), ()),
@@ -217,7 +216,7 @@ CHEATS = {
     "text": Cheat("refuses|must answer numbers|no valid ONNX", (answer("output = Cast <to: int = 8> (logits)"),)),
     # answers that depend on how they are asked
     "noise": Cheat(
-        "against one by one",
+        "may draw random numbers",
         (answer("r = RandomNormalLike <scale: float = 0.01> (logits) output = Add (logits, r)"),),
         (),
     ),
@@ -246,6 +245,30 @@ CHEATS = {
         ),
         (),
     ),
+    "a time bomb": Cheat(
+        "may draw random numbers",
+        (
+            answer(
+                "r = RandomUniformLike <seed: float = 1.0> (logits) output = Where (b, logits, r)", b=np.array([True])
+            ),
+        ),
+        (),
+    ),
+    "another path for one image alone": Cheat("branches", (branching,), ()),
+    "an offset behind which one image alone is answered wrongly": Cheat(
+        "against one by one",
+        (
+            answer(
+                "s = Shape <start: int = 0, end: int = 1> (input) c = Greater (s, one) k = Cast <to: int = 1> (c) "
+                "t = Mul (k, two) f = Sub (t, unit) l = Mul (logits, f) output = Add (l, big)",
+                one=np.array([1]),
+                two=F32(2),
+                unit=F32(1),
+                big=F32(2e5),
+            ),
+        ),
+        (),
+    ),
     # the library and the rest of the world see different networks
     "function bodies that say something else": Cheat("against body", (bodies("Y = Add (true_Y, true_Y)"),), ()),
     "likewise, behind a masked class": Cheat(
@@ -259,7 +282,7 @@ CHEATS = {
         (),
     ),
     "likewise, behind one image of 1e9": Cheat(
-        "against body", (bodies("Y = Add (true_Y, true_Y)"), on_one_image("output", F32(1e9), SAMPLED)), ()
+        "against body", (bodies("Y = Add (true_Y, true_Y)"), on_one_image("output", F32(1e9), 300)), ()
     ),
     "function bodies that answer NaN": Cheat("against body", (bodies("n = Sub (true_Y, true_Y) Y = Div (n, n)"),), ()),
     # other weights than those that are shown
@@ -314,6 +337,14 @@ CHEATS = {
         "4 PatternConv ran, 5 are required", (), (), given=lambda f, c: {"require_packed": 5}
     ),
     "operators that nobody reads": Cheat("4 of 4 PatternConv reach no output", (dead_packed,), ()),
+    "operators whose answer is multiplied by next to nothing": Cheat("no say", (unheard_packed,), ()),
+    "a promise of 5000 digits": Cheat("its metadata promises", (metadata(packed="9" * 5000),), ()),
+    "a constant answer where most images are of one class": Cheat(
+        "near chance",
+        (answer("l = Mul (logits, none) output = Add (l, always)", none=F32(0), always=np.eye(10, dtype=F32)[3]),),
+        ("accuracy:threshold=90",),
+        given=lambda f, c: {"data": arrays(f, lambda y: (y == 3) | (np.cumsum(y != 3) <= 3))},
+    ),
     "somebody else's file": Cheat(
         "was not made by cct", (inlined, lambda proto: proto.ClearField("metadata_props")), ()
     ),

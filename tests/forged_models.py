@@ -154,6 +154,38 @@ def dead_packed(proto: onnx.ModelProto) -> None:
     proto.graph.node.extend(dense.graph.node)
 
 
+def unheard_packed(proto: onnx.ModelProto) -> None:
+    """The dense network answers; what the packed one computes is added, times next to nothing."""
+    dead_packed(proto)
+    for node in proto.graph.node:
+        node.output[:] = ["dense_answer" if name == "output" else name for name in node.output]
+    proto.graph.initializer.append(numpy_helper.from_array(np.float32(1e-7), "next_to_nothing"))
+    proto.graph.node.append(helper.make_node("Mul", ["unread", "next_to_nothing"], ["whisper"]))
+    proto.graph.node.append(helper.make_node("Add", ["dense_answer", "whisper"], ["output"]))
+
+
+def branching(proto: onnx.ModelProto) -> None:
+    """All of it in both branches of an If."""
+    nodes = list(proto.graph.node)
+    for node in nodes:
+        node.output[:] = ["logits" if name == "output" else name for name in node.output]
+    shape = helper.make_tensor_value_info("output", TensorProto.FLOAT, ("n", 10))
+    branches = [
+        helper.make_graph([helper.make_node(op, ["logits"], [name])], name, [], [_named(shape, name)])
+        for op, name in (("Identity", "then"), ("Neg", "else"))
+    ]
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "always"))
+    given = {"then_branch": branches[0], "else_branch": branches[1]}
+    proto.graph.node.append(helper.make_node("If", ["always"], ["output"], **given))
+
+
+def _named(value: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
+    copied = onnx.ValueInfoProto()
+    copied.CopyFrom(value)
+    copied.name = name
+    return copied
+
+
 def outside_constants(proto: onnx.ModelProto) -> None:
     """Weights in `OUTSIDE`, which `forged` writes, named by a Constant node."""
     tensor = max(proto.graph.initializer, key=lambda t: len(t.raw_data))

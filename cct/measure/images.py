@@ -13,7 +13,7 @@ from cct.measure.run_session import Floats
 if TYPE_CHECKING:
     from cct.data import Data
 
-_BATCH = 16  # that are in memory at once
+_FEWEST, _SIZES = 3, 14  # images that are in memory at once: 3 to 16
 _USUAL = 64
 
 
@@ -29,7 +29,7 @@ def parity_count(labels: NDArray[np.int64], asked: int | Literal["all"] | None) 
     return max(_USUAL, len(np.unique(labels))) if asked is None else asked
 
 
-def spread_images(labels: NDArray[np.int64], count: int | None) -> list[int]:
+def spread_images(labels: NDArray[np.int64], count: int | None, seed: int) -> list[int]:
     """Positions of images that are spread over all classes, and within a class over the whole split.
 
     Classes take turns, the rarest give all they have. So a fault that shows on one class, or only late in a folder,
@@ -38,6 +38,7 @@ def spread_images(labels: NDArray[np.int64], count: int | None) -> list[int]:
     Args:
         labels: of all images, (N,).
         count: how many to choose; None for all.
+        seed: which ones: another one for each file, so that none can be made for them.
 
     Returns:
         Ascending positions; all if there are no more than `count`.
@@ -48,14 +49,21 @@ def spread_images(labels: NDArray[np.int64], count: int | None) -> list[int]:
     _, starts = np.unique(labels[order], return_index=True)
     by_class = np.split(order, starts[1:])
     shares = _shares([len(places) for places in by_class], count)
-    chosen = [places[_evenly(len(places), share)] for places, share in zip(by_class, shares, strict=True) if share]
+    rng = np.random.default_rng(seed)
+    chosen = [places[_spread(len(places), share, rng)] for places, share in zip(by_class, shares, strict=True) if share]
     return sorted(int(place) for places in chosen for place in places)
 
 
-def batches_at(images: Data, chosen: Sequence[int]) -> Iterator[Floats]:
-    """Validation images at these positions, some at a time: normalized, (n, C, H, W) float32."""
-    for start in range(0, len(chosen), _BATCH):
-        yield images.val.__getitems__(list(chosen[start : start + _BATCH]))[0].contiguous().numpy()
+def batches_at(images: Data, chosen: Sequence[int], seed: int) -> Iterator[Floats]:
+    """Validation images at these positions, as many at a time as the seed says: (n, C, H, W) float32, normalized."""
+    size = _FEWEST + seed % _SIZES
+    for start in range(0, len(chosen), size):
+        yield images.val.__getitems__(list(chosen[start : start + size]))[0].contiguous().numpy()
+
+
+def image_at(images: Data, positions: Sequence[int]) -> Floats:
+    """Validation images at a few positions, all at once."""
+    return images.val.__getitems__(list(positions))[0].contiguous().numpy()
 
 
 def _shares(sizes: list[int], count: int) -> list[int]:
@@ -69,6 +77,7 @@ def _shares(sizes: list[int], count: int) -> list[int]:
     return shares
 
 
-def _evenly(size: int, share: int) -> NDArray[np.int64]:
-    """`share` different positions of `size`, in the middles of equal parts."""
-    return ((np.arange(share) + 0.5) * size / share).astype(np.int64)
+def _spread(size: int, share: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`share` different positions of `size`, one in each of equal parts."""
+    starts = np.arange(share + 1) * size // share
+    return rng.integers(starts[:-1], starts[1:])

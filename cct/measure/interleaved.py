@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,7 @@ def compare(
     rounds: int = 20,
     seed: int = 0,
 ) -> Timings:
-    """Time the models in turns, all on the same random input, end to end in ONNX Runtime.
-
-    Every model runs through `cct.session`, with inputs and outputs bound, so that no copy is timed. A turn is one
-    untimed run, which lets the other session's threads come to rest, and as many timed ones as fit into the time that
-    two of the slowest model take: so each model meets as much of what else the machine does. Models follow each other
-    there and back, for the one that follows another may find its cache warm. Where a ratio comes out too uncertain to
-    be told, the rounds are taken up to twice more.
+    """Time the models in turns, all on the same random input, end to end in ONNX Runtime, as `time_in_turns` does.
 
     Args:
         models: name -> path or bytes.
@@ -54,7 +49,38 @@ def compare(
     Raises:
         CctError: the models take inputs of different shapes, or shapes that stay open.
     """
-    runs = _sessions(models, threads, provider, batch, size, seed)
+    runs, shapes = {}, {}
+    for name, model in models.items():
+        opened = quiet_session(model, threads, provider)
+        feeds = random_feeds(opened, batch, seed, size)
+        shapes[name] = [array.shape for array in feeds.values()]
+        try:
+            runs[name] = bind(opened, feeds, provider).run
+        except Exception as error:  # ONNX Runtime raises several kinds
+            raise CctError(f"{name} does not run on {_shapes(shapes[name])}: {' '.join(str(error).split())}") from error
+    (first, wanted), *others = shapes.items()
+    for name, shape in others:
+        if shape != wanted:
+            raise CctError(
+                f"{first} takes {_shapes(wanted)} and {name} {_shapes(shape)}: give files of one input shape"
+            )
+    return time_in_turns(runs, threads, provider, rounds)
+
+
+def time_in_turns(runs: Mapping[str, Callable[[], object]], threads: int, provider: str, rounds: int = 20) -> Timings:
+    """Time what runs the models, in turns.
+
+    A turn is one untimed run, which lets the other session's threads come to rest, and as many timed ones as fit into
+    the time that two of the slowest model take: so each model meets as much of what else the machine does. Models
+    follow each other there and back, for the one that follows another may find its cache warm. Where a ratio comes out
+    too uncertain to be told, the rounds are taken up to twice more.
+
+    Args:
+        runs: name -> runs that model once.
+        threads: that it computes with.
+        provider: "cpu" or "cuda".
+        rounds: turns of each model, at least.
+    """
     longest = max(min(take_turn(run, 0, fewest=3).wall) for run in runs.values())
     length = max(_SHORTEST, _RUNS * longest)
     turns: dict[str, list[Turn]] = {name: [] for name in runs}
@@ -72,38 +98,29 @@ def compare(
     return timings
 
 
-def _sessions(
-    models: Mapping[str, str | os.PathLike[str] | bytes],
-    threads: int,
-    provider: str,
-    batch: int,
-    size: tuple[int, int] | None,
-    seed: int,
-) -> dict[str, Callable[[], None]]:
-    """A function for each model that runs it once, all on the same input."""
-    runs, shapes = {}, {}
-    for name, model in models.items():
-        # Threads that go on spinning after a run would take the cores from the model whose turn is next.
-        options = ort.SessionOptions()
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        opened = session(model, provider=provider, threads=threads, options=options)
-        feeds = random_feeds(opened, batch, seed, size)
-        shapes[name] = [array.shape for array in feeds.values()]
-        try:
-            runs[name] = _bind(opened, feeds, provider)
-        except Exception as error:  # ONNX Runtime raises several kinds
-            raise CctError(f"{name} does not run on {_shapes(shapes[name])}: {' '.join(str(error).split())}") from error
-    (first, wanted), *others = shapes.items()
-    for name, shape in others:
-        if shape != wanted:
-            raise CctError(
-                f"{first} takes {_shapes(wanted)} and {name} {_shapes(shape)}: give files of one input shape"
-            )
-    return runs
+def quiet_session(model: str | os.PathLike[str] | bytes, threads: int, provider: str) -> Any:
+    """A session whose threads come to rest after a run: spinning on, they would take the cores from the next model."""
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.log_severity_level = 4  # its errors come as exceptions
+    return session(model, provider=provider, threads=threads, options=options)
 
 
-def _bind(opened: Any, feeds: Mapping[str, np.ndarray[Any, Any]], device: str) -> Callable[[], None]:
-    """A function that runs a session once, its inputs and outputs bound to memory of the device, "cpu" or "cuda"."""
+@dataclass(frozen=True)
+class Bound:
+    """A session with its input and output in place, so that no copy is timed.
+
+    Attributes:
+        run: runs it once.
+        answers: what it answered last, every output.
+    """
+
+    run: Callable[[], None]
+    answers: Callable[[], list[Any]]
+
+
+def bind(opened: Any, feeds: Mapping[str, np.ndarray[Any, Any]], device: str) -> Bound:
+    """Bind input and outputs of a session to memory of the device, "cpu" or "cuda"."""
     binding = opened.io_binding()
     for name, array in feeds.items():
         binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device, 0))
@@ -112,11 +129,7 @@ def _bind(opened: Any, feeds: Mapping[str, np.ndarray[Any, Any]], device: str) -
             binding.bind_ortvalue_output(output.name, ort.OrtValue.ortvalue_from_numpy(answer, device, 0))
         else:  # a list or a map
             binding.bind_output(output.name)
-
-    def run() -> None:
-        opened.run_with_iobinding(binding)
-
-    return run
+    return Bound(lambda: opened.run_with_iobinding(binding), binding.copy_outputs_to_cpu)
 
 
 def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:

@@ -1,18 +1,24 @@
-"""`proof`: did the library run the file's PatternConv nodes?"""
+"""`proof`: did the library run the file's PatternConv nodes? `without_a_say`: and does it matter?"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import onnx_ir as ir
 
 from cct.errors import LibraryError
 from cct.library import supported
+from cct.measure.parity import relative_error
 from cct.measure.run_session import Floats, run
 from cct.node_times import profile
 from cct.onnx_file import pattern_convs
-from cct.operator import NAME, NAMES
-from cct.runtime import PROVIDERS
+from cct.operator import DOMAIN, NAME, NAMES
+from cct.runtime import PROVIDERS, session
+from cct.text import printable
+
+_LEAST_SAY = 1e-2  # by which the answer moves, as parity counts it, when an operator has quite other weights
 
 
 def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
@@ -51,8 +57,49 @@ def _contributing(model: ir.Model) -> set[ir.Node]:
         if node is None or node in found:
             continue
         found.add(node)
-        values += node.inputs
+        values.extend(node.inputs)
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                values += attribute.as_graph().outputs
+                values.extend(attribute.as_graph().outputs)
     return found
+
+
+def without_a_say(path: Path, images: Floats) -> list[str]:
+    """The PatternConv nodes that do not decide what the file answers, by name.
+
+    Each in turn gets other weights, in memory: the answer must move. A file may run its operators, and have others
+    compute what it answers.
+
+    Args:
+        path: the ONNX file.
+        images: a few, (n, C, H, W) float32.
+
+    Raises:
+        LibraryError: one of them keeps its weights elsewhere than in initializers.
+    """
+    silent = []
+    proto = onnx.load(path)
+    usual = run(session(path), images)
+    arrays = {tensor.name: tensor for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        if node.domain != DOMAIN or node.op_type not in NAMES:
+            continue
+        if node.input[1] not in arrays or node.input[7] not in arrays:
+            raise LibraryError(
+                f"{path}: {NAME} {printable(node.name)} keeps its weights elsewhere than in initializers"
+            )
+        names = {place: f"other.{place}" for place in (1, 7)}  # W, B
+        before = list(node.input)
+        for place, name in names.items():
+            values = onnx.numpy_helper.to_array(arrays[before[place]])
+            other = -3 * values if place == 1 else values + 10 * (abs(values).max(initial=0) + 1)
+            proto.graph.initializer.append(onnx.numpy_helper.from_array(other.astype(values.dtype), name))
+            node.input[place] = name
+        with np.errstate(all="ignore"):
+            answers = run(session(proto.SerializeToString()), images)
+            moved = [relative_error(*pair) for pair in zip(answers, usual, strict=True)]
+        node.input[:] = before
+        del proto.graph.initializer[-len(names) :]
+        if all(error <= _LEAST_SAY for error in moved):  # what is no longer finite has moved
+            silent.append(printable(node.name))
+    return silent

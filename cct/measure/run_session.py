@@ -71,14 +71,15 @@ def in_parts(call: Callable[[Floats], Sequence[Any]], images: Floats, size: int 
             if not isinstance(answer, np.ndarray) or answer.dtype.kind not in "fiu":
                 what = answer.dtype if isinstance(answer, np.ndarray) else f"a {type(answer).__name__}"
                 raise CctError(f"the model answers {what}: it must answer numbers for each image")
-        parts.append([_by_image(answer, size)[: len(part)] for answer in answers])
+        parts.append([by_image(answer, size)[: len(part)] for answer in answers])
     try:
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
     except ValueError as error:
         raise CctError(f"the model answers arrays of another shape to other images ({first_line(error)})") from error
 
 
-def _by_image(answer: Floats, size: int) -> Floats:
+def by_image(answer: Floats, size: int) -> Floats:
+    """An output as the answer to each of `size` images, first dimension `size`."""
     return answer if answer.shape[:1] == (size,) else np.broadcast_to(answer, (size, *answer.shape))
 
 
