@@ -68,6 +68,9 @@ class Operator:
         return [self.ask(12, c_int, i) for i in range(self.ask(5, c_size_t))]
 
 
+_KNOWN: list[Runtime] = []
+
+
 class Runtime:
     """The API, one node, and one run."""
 
@@ -84,6 +87,7 @@ class Runtime:
         self.constants_on_gpu = False
         self.callbacks: list[Any] = []
         self.api = (c_void_p * 280)()
+        _KNOWN.append(self)  # the library registers once with an API, which in a real runtime stays where it is
         self._fill()
 
     def register(self) -> None:
