@@ -24,8 +24,9 @@ from accuracy_runs import Starts, file_of, is_done, missing, read, run
 from accuracy_table import figures
 from subset import subset
 
-from cct.data import Data, load_data
-from cct.heap import keep_freed_memory
+from cct.data.load_data import load_data
+from cct.data.split import Data
+from cct.training.malloc import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "accuracy.jsonl"
 LATENCY = Path(__file__).parent / "results" / "accuracy_latency.json"

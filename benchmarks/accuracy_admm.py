@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cct.passes.importance import magnitude
-from cct.passes.plan_masks import plan_masks
-from cct.passes.prunable import prunable
-from cct.recipe import Recipe
+from cct.passes.module.importance import magnitude
+from cct.passes.module.plan_masks import plan_masks
+from cct.passes.module.prunable import prunable
+from cct.recipe.recipe import Recipe
 
 # Of the penalty, at the start and at the end; it grows by the same factor every time. So far that W reaches Z in runs
 # of 2 epochs, though the learning rate falls to 0 meanwhile.

@@ -11,8 +11,8 @@ import onnxruntime
 from accuracy_rows import COMPARABLE, DENSE, GROUPS
 from accuracy_runs import file_of, of
 
-from cct.machine import machine
 from cct.measure.interleaved import compare
+from cct.runtime.machine import machine
 
 THREADS = (1, 2)
 

@@ -15,8 +15,8 @@ from engines.environments import NoEnvironment, python_of
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from cct.passes.prunable import prunable
-from cct.recipe import Recipe
+from cct.passes.module.prunable import prunable
+from cct.recipe.recipe import Recipe
 
 ENVIRONMENTS = Path("build/peers")
 CHANNEL_ROUNDS = 5  # in which Torch-Pruning takes channels away, as its examples do

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cct.recipe import Recipe
+from cct.recipe.recipe import Recipe
 
 SEEDS = (0, 1, 2)
 # Learning rate and batch are what measured best for the dense network; every row of a network has them.

@@ -17,16 +17,16 @@ from accuracy_peers import PEERS
 from accuracy_rows import BY_NAME, Row
 from torch import nn
 
-from cct.checkpoint import load_model
-from cct.clicktrain import ClickTrain
-from cct.data import Data
+from cct.checkpoint.load_model import load_model
+from cct.data.split import Data
 from cct.errors import RecipeError
-from cct.exporter import export
-from cct.machine import machine
+from cct.exporter.export import export
+from cct.model_source import ModelSource
 from cct.models import MODELS
-from cct.recipe import Recipe
-from cct.source import ModelSource
-from cct.train import evaluate, fine_tune, total_steps
+from cct.pruning.clicktrain import ClickTrain
+from cct.recipe.recipe import Recipe
+from cct.runtime.machine import machine
+from cct.training.fine_tune import evaluate, fine_tune, total_steps
 
 Result = dict[str, Any]
 

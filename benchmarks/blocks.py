@@ -18,11 +18,12 @@ import click
 import torch
 from subset import subset
 
-from cct.clicktrain import ClickTrain
-from cct.data import Data, load_data
+from cct.data.load_data import load_data
+from cct.data.split import Data
 from cct.models import MODELS
-from cct.recipe import Recipe
-from cct.train import evaluate, fine_tune, total_steps
+from cct.pruning.clicktrain import ClickTrain
+from cct.recipe.recipe import Recipe
+from cct.training.fine_tune import evaluate, fine_tune, total_steps
 
 BLOCKS = ("dense", "64x8", "4x1", "32x8", "16x8", "64x4", "1x1")
 IMAGES = 10_000

@@ -17,7 +17,7 @@ from masks import prune_at_random
 
 import cct
 from cct.measure.parity import relative_error
-from cct.operator import NAME
+from cct.operator.spec import NAME
 
 TYPES = (("float32", "float32"), ("float16", "float32"), ("float16", "float16"))
 

@@ -24,11 +24,11 @@ from masks import prune_prunable_at_random
 from torch import Tensor, nn
 
 import cct
-from cct.machine import machine
 from cct.measure.interleaved import compare
 from cct.measure.parity import relative_error
-from cct.operator import NAME
-from cct.passes.prunable import prunable
+from cct.operator.spec import NAME
+from cct.passes.module.prunable import prunable
+from cct.runtime.machine import machine
 
 COMPRESSION = 4.0
 BLOCK = (4, 1)

@@ -39,7 +39,7 @@ def look(event, arguments):
                 sys.stderr.write(f"KILLED AT {event} {' '.join(os.path.basename(place) for place in places)}\\n")
                 os.kill(os.getpid(), 9)
 atexit.register(lambda: sys.stderr.write(f"FILE OPERATIONS {done}\\n"))
-from cct.cli import main
+from cct.cli.main import main
 sys.addaudithook(look)
 main()
 """

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cct.passes.prunable import prunable
+from cct.passes.module.prunable import prunable
 
 # The eight patterns of ClickTrain's pool-8 (reference code of the paper: the four 2x2 corners, an L, three Ts).
 POOL = ((4, 5, 7, 8), (3, 4, 6, 7), (1, 2, 4, 5), (0, 1, 3, 4), (5, 6, 7, 8), (3, 4, 5, 7), (1, 4, 5, 7), (1, 3, 4, 7))

@@ -17,11 +17,11 @@ import torchvision
 from masks import prune_at_random
 
 import cct
-from cct.machine import machine
 from cct.measure.interleaved import compare
 from cct.measure.parity import relative_error
-from cct.random_feeds import random_feeds
-from cct.timing import Speed, speed_line
+from cct.report.timing import Speed, speed_line
+from cct.runtime.machine import machine
+from cct.runtime.random_feeds import random_feeds
 
 
 def main() -> None:

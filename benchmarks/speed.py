@@ -30,7 +30,7 @@ from speed_measure import measure, versions_of
 from speed_results import Row, merged, ratio, read, time_of, write
 from speed_table import as_markdown
 
-from cct.machine import machine
+from cct.runtime.machine import machine
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"

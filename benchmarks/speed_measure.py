@@ -18,12 +18,12 @@ from speed_results import Row
 from turns import Turns, take_turns, timed_runs
 
 import cct
-from cct.library import library_path
 from cct.measure.parity import relative_error
 from cct.measure.ratio import compare_turns, undisturbed
-from cct.operator import NAME
-from cct.report import Layer
-from cct.timing import Timing
+from cct.operator.spec import NAME
+from cct.report.layer import Layer
+from cct.report.timing import Timing
+from cct.runtime.library import library_path
 
 MOST_ERROR = 1e-3  # of an engine against dense, as `cct.measure.parity` has it: more is a wrong answer
 

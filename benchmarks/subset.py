@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from cct.data import Data, MemoryImages, Split
+from cct.data.memory_images import MemoryImages
+from cct.data.split import Data, Split
 
 
 def subset(data: Data, images: int) -> Data:

@@ -30,16 +30,17 @@ from subset import subset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cct.clicktrain import ClickTrain
-from cct.data import Data, MemoryImages, load_data
-from cct.heap import keep_freed_memory
-from cct.images.split import make_data
-from cct.machine import machine
+from cct.data.load_data import load_data
+from cct.data.memory_images import MemoryImages
+from cct.data.split import Data, make_data
 from cct.models import MODELS
-from cct.recipe import Recipe
-from cct.sparse_convolution import SparseConvolution
-from cct.sparse_operator import input_gradient, output, weight_gradient
-from cct.train import fine_tune, total_steps
+from cct.pruning.clicktrain import ClickTrain
+from cct.recipe.recipe import Recipe
+from cct.runtime.machine import machine
+from cct.sparse_training.autograd import input_gradient, output, weight_gradient
+from cct.sparse_training.products import SparseConvolution
+from cct.training.fine_tune import fine_tune, total_steps
+from cct.training.malloc import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "training_time.json"
 PARTS = ("layers", "steps", "runs")

@@ -9,25 +9,47 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cct.__version__ import __version__ as __version__
+
 if TYPE_CHECKING:
-    from cct.clicktrain import ClickTrain
-    from cct.exporter import export
-    from cct.library import library_path
-    from cct.recipe import Recipe
-    from cct.runtime import session
+    from cct.errors import CctError
+    from cct.exporter.export import export
+    from cct.model_source import ModelSource
+    from cct.pruning.clicktrain import ClickTrain
+    from cct.recipe.recipe import Recipe
+    from cct.runtime.library import library_path
+    from cct.runtime.session import session
+    from cct.workflows.compress.request import Request
+    from cct.workflows.compress.steps import compress
+    from cct.workflows.validate import validate
 
 # From 1.31 on ONNX Runtime keeps and sends statistics of its use, on Linux too, unless this stands before it loads.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
-__all__ = ["ClickTrain", "Recipe", "export", "library_path", "session"]
+__all__ = [
+    "CctError",
+    "ClickTrain",
+    "ModelSource",
+    "Recipe",
+    "Request",
+    "compress",
+    "export",
+    "library_path",
+    "session",
+    "validate",
+]
 
 _HOME = {
-    "ClickTrain": "cct.clicktrain",
-    "Recipe": "cct.recipe",
-    "export": "cct.exporter",
-    "library_path": "cct.library",
-    "session": "cct.runtime",
+    "CctError": "cct.errors",
+    "ModelSource": "cct.model_source",
+    "Request": "cct.workflows.compress.request",
+    "compress": "cct.workflows.compress.steps",
+    "validate": "cct.workflows.validate",
+    "ClickTrain": "cct.pruning.clicktrain",
+    "Recipe": "cct.recipe.recipe",
+    "export": "cct.exporter.export",
+    "library_path": "cct.runtime.library",
+    "session": "cct.runtime.session",
 }
 
 

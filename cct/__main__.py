@@ -1,5 +1,5 @@
 """`python -m cct`."""
 
-from cct.cli import main
+from cct.cli.main import main
 
 main()

@@ -1,4 +1,4 @@
-"""Errors that a user can do something about; `cct.cli.main` prints them as one line and exits with 2.
+"""Errors that a user can do something about; `cct.cli.main.main` prints them as one line and exits with 2.
 
 * CctError
   x CheckpointError    the file is no model that we can read

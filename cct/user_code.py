@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cct.errors import CctError
-from cct.text import first_line
+from cct.messages import first_line
 
 
 def find(name: str, option: str, error: type[CctError]) -> Callable[..., Any]:

@@ -13,10 +13,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from cct.checkpoint import load_model, save_checkpoint
+from cct.checkpoint.load_model import load_model
+from cct.checkpoint.own_format import save_checkpoint
+from cct.model_source import ModelSource
 from cct.models import MODELS
-from cct.recipe import Recipe
-from cct.source import ModelSource
+from cct.recipe.recipe import Recipe
 
 FILE = Path(tempfile.mkdtemp()) / "m.pt"
 

@@ -12,7 +12,7 @@ import archive
 import numpy as np
 import torch
 
-from cct.data import load_data
+from cct.data.load_data import load_data
 
 FILE = Path(tempfile.mkdtemp()) / "d.npz"
 NAMES = ("x_train", "y_train", "x_val", "y_val", "classes", "augment")

@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from native.forge import MUTATIONS, base
 
-from cct.inspect_onnx import inspect_onnx
-from cct.onnx_file import read_model
+from cct.operator.read_model import read_model
+from cct.workflows.inspect_onnx import inspect_onnx
 
 FILE = Path(tempfile.mkdtemp()) / "m.onnx"
 DENSE = """<ir_version: 10, opset_import: ["": 18]>

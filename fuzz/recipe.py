@@ -9,7 +9,7 @@ from importlib.resources import files
 import atheris
 import numpy as np
 
-from cct.recipe import Recipe
+from cct.recipe.recipe import Recipe
 
 KNOBS = [field.name for field in fields(Recipe)]
 VALUES = (
@@ -21,7 +21,7 @@ VALUES = (
 
 def seeds() -> Iterator[bytes]:
     """The recipes that ship, and the default one."""
-    for entry in files("cct").joinpath("recipes").iterdir():
+    for entry in files("cct") / "recipe" / "builtin".iterdir():
         yield entry.read_bytes()
     yield Recipe().to_toml().encode()
     yield b'pool = [[0, 1, 3, 4], [4, 5, 7, 8]]\ninclude = ["layer1.*"]\ngoals = ["accuracy:threshold=90"]'

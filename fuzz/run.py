@@ -25,12 +25,13 @@ from cct.errors import CctError
 ROOT = Path(__file__).parents[1]
 READERS: dict[str, list[str]] = {  # each a module beside this one, and what it is to explore
     "recipe": [
-        "cct.recipe", "cct.knob_value", "cct.goals",
+        "cct.recipe.recipe", "cct.recipe.knob_value", "cct.gate.goals",
         "tomlkit.parser", "tomlkit.source", "tomlkit.container", "tomlkit.items",
     ],
     "onnx_file": [
-        "cct.onnx_file", "cct.check_expansion", "cct.operator", "cct.patterns", "cct.inspect_onnx", "cct.inspection",
-        "cct.passes.pack_convolutions", "onnx_ir.serde",
+        "cct.operator.read_model", "cct.operator.check_expansion", "cct.operator.spec", "cct.operator.packed",
+        "cct.workflows.inspect_onnx", "cct.report.inspection",
+        "cct.passes.graph.pack_convolutions", "onnx_ir.serde",
     ],
     "checkpoint": [
         *(f"cct.checkpoint.{name}" for name in ("read_file", "check_pickle", "recognize", "find_weights")),
@@ -38,12 +39,12 @@ READERS: dict[str, list[str]] = {  # each a module beside this one, and what it 
         "torch._weights_only_unpickler", "torch.serialization", "torch._utils", "pickletools", "zipfile",
     ],
     "images": [
-        *(f"cct.images.{name}" for name in ("arrays", "memory_images", "split", "wanted")),
+        *(f"cct.data.{name}" for name in ("arrays", "memory_images", "split", "wanted")),
         "numpy.lib._format_impl", "zipfile",
     ],
     "training_state": [
-        "cct.training_state", "cct.clicktrain", "cct.plan_state", "cct.run_identity", "torch._weights_only_unpickler",
-        "torch.serialization", "torch._utils",
+        "cct.training.resume_state", "cct.pruning.clicktrain", "cct.pruning.plan_state", "cct.training.run_identity",
+        "torch._weights_only_unpickler", "torch.serialization", "torch._utils",
     ],
 }  # fmt: skip
 

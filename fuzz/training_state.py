@@ -12,9 +12,9 @@ import archive
 import torch
 from torch import nn
 
-from cct.clicktrain import ClickTrain
-from cct.recipe import Recipe
-from cct.training_state import Epoch, StateFile, Training
+from cct.pruning.clicktrain import ClickTrain
+from cct.recipe.recipe import Recipe
+from cct.training.resume_state import Epoch, StateFile, Training
 
 FOLDER = Path(tempfile.mkdtemp())
 RUN = {"epochs": "3", "network": "tiny"}

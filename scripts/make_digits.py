@@ -1,4 +1,4 @@
-"""Make cct/digits.npz from scikit-learn's copy of UCI's handwritten digits; see cct/digits.md."""
+"""Make cct/data/digits.npz from scikit-learn's copy of UCI's handwritten digits; see cct/data/digits.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> None:
     for label in range(10):
         members = random.permutation(np.flatnonzero(labels == label))
         held_out[members[: len(members) // 3]] = True
-    target = Path(__file__).parent.parent / "cct" / "digits.npz"
+    target = Path(__file__).parent.parent / "cct" / "data" / "digits.npz"
     np.savez_compressed(target, images=digits.images.astype(np.uint8), labels=labels, val=held_out)
     print(f"{target.name}: {(~held_out).sum()} for training, {held_out.sum()} held out")
 

@@ -29,10 +29,10 @@ from forged_models import (
 )
 from process import MODEL
 
-from cct.data import load_data
-from cct.exporter import export
+from cct.data.load_data import load_data
+from cct.exporter.export import export
+from cct.model_source import ModelSource
 from cct.models import digits_net
-from cct.source import ModelSource
 
 NAN, INF, F32 = np.float32(np.nan), np.float32(np.inf), np.float32
 ACCURATE = "accuracy:threshold=95"

@@ -61,7 +61,7 @@ def test_memory_that_does_not_hold_torch() -> None:
 def test_a_signal_after_the_end_changes_nothing(name: str) -> None:
     """While torch and ONNX Runtime take themselves down, after all is written."""
     last = f"import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.{name})\n"
-    code = f"{last}from cct.cli import main; main(sys.argv[1:])"
+    code = f"{last}from cct.cli.main import main; main(sys.argv[1:])"
     done = subprocess.run([sys.executable, "-c", code, "inspect", MODEL], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -30,7 +30,7 @@ def test_the_wheel_holds_what_the_tool_needs_and_no_sources_of_the_library(wheel
     assert {
         "cct/libcct_ops.so",
         "cct/py.typed",
-        "cct/digits.npz",
+        "cct/data/digits.npz",
         "cct/recipes/clicktrain-paper.toml",
         "cct/recipes/positions.toml",
         "cct/models/digits_net.pt",
@@ -50,7 +50,7 @@ def test_installing_puts_no_folder_of_the_repository_on_the_path():
 @pytest.mark.parametrize("command", [[], ["compress"], ["validate"], ["doctor"], ["selftest"]])
 def test_help_needs_no_heavy_import(command):
     code = (
-        "import sys\nfrom cct.cli import main\n"
+        "import sys\nfrom cct.cli.main import main\n"
         f"try: main({[*command, '--help']!r})\n"
         "except SystemExit as exit: assert exit.code == 0\n"
         "print(sorted({'torch', 'onnx', 'onnxruntime', 'numpy', 'rich'} & set(sys.modules)), file=sys.stderr)"

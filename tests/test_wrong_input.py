@@ -171,7 +171,7 @@ WRONG: dict[str, tuple[Callable[[Path, Path], Arguments], tuple[str, ...]]] = {
         ("channel",),
     ),
     "near chance": (lambda f, c: compress(MODEL, "--data", arrays(f)), ("near chance", "normalization")),
-    "a function that is nowhere": (option("--data", "cct.data:none"), ("none",)),
+    "a function that is nowhere": (option("--data", "cct.data.load_data:none"), ("none",)),
     # options and recipes
     "compression below 1": (option("--compression", "0.5"), ("compression", "0.5")),
     "compression without measure": (option("--compression", "1e300"), ("compression", "1000000")),
@@ -291,7 +291,8 @@ def test_there_are_at_least_forty_cases() -> None:
 @pytest.mark.parametrize("limit", [1000, 60_000])
 def test_a_full_disk_leaves_nothing_half_written(limit: int, tmp_path: Path) -> None:
     """No file may grow beyond `limit` bytes."""
-    code = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit})); import cct.cli; cct.cli.main()"
+    limited = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit}))"
+    code = f"{limited}\nfrom cct.cli.main import main\nmain()"
     given = ["compress", str(MODEL), *DIGITS, "--epochs", "1", "-o", "m.onnx"]
     done = run_command([sys.executable, "-c", code, *given], tmp_path, {})
     assert done.returncode == 2

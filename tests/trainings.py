@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from cct import ClickTrain, Recipe
-from cct.data import Data, load_data
-from cct.train import fine_tune, total_steps
+from cct.data.load_data import load_data
+from cct.data.split import Data
+from cct.training.fine_tune import fine_tune, total_steps
 
 Found = dict[str, dict[str, Tensor]]
 

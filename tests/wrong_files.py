@@ -208,7 +208,7 @@ def in_the_way(folder: Path) -> Path:
 
 def by_pixel() -> torch.Tensor:
     """Weights of a linear classifier of digits that is far from chance: the mean image of each class."""
-    from cct.data import load_data
+    from cct.data.load_data import load_data
 
     train = load_data("digits").train
     pixels, labels = train.__getitems__(list(range(len(train))))

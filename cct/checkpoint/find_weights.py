@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cct.errors import CheckpointError
-from cct.text import printable, some
+from cct.messages import printable, some
 
 _DEEPEST = 3  # dictionaries around the weights
 _SHOWN = 10  # keys in an error

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cct.checkpoint.build_network import Network
 from cct.errors import CheckpointError
-from cct.text import first_line, printable, some
+from cct.messages import first_line, printable, some
 
 _AVERAGES = "n_averaged"  # beside the weights in a state_dict of torch.optim.swa_utils.AveragedModel
 _COMPILED = "_orig_mod."  # torch.compile's prefix of whatever it compiled

@@ -23,19 +23,19 @@ from typing import Any, TypeGuard
 import torch
 from torch import nn
 
+from cct.atomic_files import write
 from cct.checkpoint.build_network import build_known, build_network, check_arguments
 from cct.checkpoint.find_weights import as_weights
 from cct.checkpoint.fit_weights import fit_weights
 from cct.checkpoint.loaded_model import LoadedModel
-from cct.class_names import check_class_names
-from cct.data import Data
+from cct.data.class_names import check_class_names
+from cct.data.split import Data
 from cct.errors import CheckpointError
-from cct.input_size import LARGEST_SIDE
+from cct.limits import LARGEST_SIDE
+from cct.messages import printable
+from cct.model_source import ModelSource
 from cct.models import MODELS
-from cct.output import write
-from cct.recipe import Recipe
-from cct.source import ModelSource
-from cct.text import printable
+from cct.recipe.recipe import Recipe
 
 VERSION = 1
 

@@ -18,8 +18,8 @@ import torch
 from cct.checkpoint.check_pickle import check_parts, check_pickle
 from cct.checkpoint.recognize import recognize_archive, recognize_head
 from cct.errors import CheckpointError
+from cct.messages import first_line, printable
 from cct.regular_file import check_regular
-from cct.text import first_line, printable
 from cct.user_code import allow_imports_from
 
 _HEAD = 512  # bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cct.source import begins_as_onnx
+from cct.model_source import begins_as_onnx
 
 _INSTEAD = "give the .pt, .pth or .safetensors that the network was saved to"
 _STATE_DICT = "save model.state_dict() and give --arch"

@@ -12,7 +12,7 @@ from cct.errors import CctError, DataError
 from cct.measure.run_session import Floats, not_finite, run
 
 if TYPE_CHECKING:
-    from cct.data import Data
+    from cct.data.split import Data
 
 BATCH = 128  # images at once: far more than parity and speed look at
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cct.measure.run_session import Floats
 
 if TYPE_CHECKING:
-    from cct.data import Data
+    from cct.data.split import Data
 
 _FEWEST, _SIZES = 3, 14  # images that are in memory at once: 3 to 16
 _USUAL = 64

@@ -13,9 +13,9 @@ import onnxruntime as ort
 from cct.errors import CctError
 from cct.measure.clock import Turn, take_turn
 from cct.measure.ratio import compare_turns
-from cct.random_feeds import random_feeds
-from cct.runtime import session
-from cct.timing import Timings
+from cct.report.timing import Timings
+from cct.runtime.random_feeds import random_feeds
+from cct.runtime.session import session
 
 _SHORTEST = 5.0  # milliseconds of a turn: longer than the slice that a scheduler gives
 _RUNS = 2  # of the slowest model in a turn

@@ -28,8 +28,8 @@ from onnx.reference import ReferenceEvaluator
 
 from cct.errors import CctError, LibraryError
 from cct.measure.run_session import Floats, batch_of, in_parts, run
-from cct.runtime import session
-from cct.text import first_line
+from cct.messages import first_line
+from cct.runtime.session import session
 
 if TYPE_CHECKING:
     import torch
@@ -177,7 +177,7 @@ def _answers_of(module: torch.nn.Module) -> Callable[[Floats], list[Floats]]:
     import torch
     from torch.utils._pytree import tree_leaves
 
-    from cct.example import answer
+    from cct.measure.run_module import answer
 
     module.eval()
 

@@ -9,14 +9,14 @@ import onnx
 import onnx_ir as ir
 
 from cct.errors import LibraryError
-from cct.library import supported
 from cct.measure.parity import relative_error
+from cct.measure.profile import profile
 from cct.measure.run_session import Floats, run
-from cct.node_times import profile
-from cct.onnx_file import pattern_convs
-from cct.operator import DOMAIN, NAME, NAMES
-from cct.runtime import PROVIDERS, session
-from cct.text import printable
+from cct.messages import printable
+from cct.operator.read_model import pattern_convs
+from cct.operator.spec import DOMAIN, NAME, NAMES
+from cct.runtime.library import supported
+from cct.runtime.session import PROVIDERS, session
 
 _LEAST_SAY = 1e-2  # by which the answer moves, as parity counts it, when an operator has quite other weights
 

@@ -22,9 +22,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cct.machine import cores
 from cct.measure.clock import Turn
-from cct.timing import Ratio, Timing, Timings
+from cct.report.timing import Ratio, Timing, Timings
+from cct.runtime.machine import cores
 
 LOW, HIGH = 0.05, 0.95  # quantiles
 LEAST_TOLERANCE, MOST_TOLERANCE = 0.05, 0.125  # of the ratio

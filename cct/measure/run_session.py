@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cct.errors import CctError
-from cct.input_size import check_input_size
-from cct.text import first_line
+from cct.limits import check_input_size
+from cct.messages import first_line
 
 Floats = NDArray[np.floating]
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from cct.errors import CctError
-from cct.machine import cores
 from cct.measure.interleaved import Bound, bind, quiet_session, time_in_turns
 from cct.measure.run_session import Floats, batch_of, by_image, image_input
-from cct.text import first_line
-from cct.timing import Speed, Timing, Timings
+from cct.messages import first_line
+from cct.report.timing import Speed, Timing, Timings
+from cct.runtime.machine import cores
 
 TIMED_IMAGES = 4  # a run passes over all of them, so that no one of them decides
 

@@ -12,8 +12,8 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from cct import operator
-from cct.patterns import Packed, check
+from cct.operator import spec
+from cct.operator.packed import Packed, check
 
 EPS = 2.0**-23
 TF32_ROUNDING = (1 + 2.0**-11) ** 2 - 1  # of a product, whose factors are each rounded to 11 bits
@@ -46,7 +46,7 @@ class Case:
 
     def expected(self) -> NDArray[np.float64]:
         """What the operator means."""
-        return operator.reference(self.x, self.packed, self.bias, self.z, **self.geometry, **self.clip)
+        return spec.reference(self.x, self.packed, self.bias, self.z, **self.geometry, **self.clip)
 
     def bound(self, factor: float = 8 * EPS, rounding: float = 0.0) -> NDArray[np.float64]:
         """The error that a routine may make.
@@ -56,9 +56,9 @@ class Case:
         """
         packed = replace(self.packed, W=abs(self.packed.W))
         z = None if self.z is None else abs(self.z)
-        error = factor * operator.reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
+        error = factor * spec.reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
         if rounding:
-            error += rounding * operator.reference(abs(self.x), packed, 0 * self.bias, **self.geometry)
+            error += rounding * spec.reference(abs(self.x), packed, 0 * self.bias, **self.geometry)
         return error if self.x.dtype == np.float32 else error + half_step(abs(self.expected()) + error)
 
     @property
@@ -75,10 +75,10 @@ class Case:
         """A model of this one node, with its function."""
         variant = self.act + ("" if self.z is None else "_add")
         helper = onnx.helper
-        inputs = ["X", *operator.CONSTANTS, *([] if self.z is None else ["Z"])]
-        attributes = operator.attributes(self.packed, **self.geometry, **self.clip)
-        node = helper.make_node(operator.VARIANTS[variant], inputs, ["Y"], domain=operator.DOMAIN, **attributes)
-        arrays = {n: self.bias if n == "B" else getattr(self.packed, n) for n in operator.CONSTANTS}
+        inputs = ["X", *spec.CONSTANTS, *([] if self.z is None else ["Z"])]
+        attributes = spec.attributes(self.packed, **self.geometry, **self.clip)
+        node = helper.make_node(spec.VARIANTS[variant], inputs, ["Y"], domain=spec.DOMAIN, **attributes)
+        arrays = {n: self.bias if n == "B" else getattr(self.packed, n) for n in spec.CONSTANTS}
         kind = helper.np_dtype_to_tensor_dtype(self.x.dtype)
         graph = helper.make_graph(
             [node],
@@ -89,9 +89,9 @@ class Case:
         )
         return helper.make_model(
             graph,
-            functions=[ir.serde.serialize_function(operator.function(variant))],
-            opset_imports=[helper.make_opsetid("", operator.OPSET), helper.make_opsetid("cct", operator.VERSION)],
-            ir_version=operator.IR_VERSION,
+            functions=[ir.serde.serialize_function(spec.function(variant))],
+            opset_imports=[helper.make_opsetid("", spec.OPSET), helper.make_opsetid("cct", spec.VERSION)],
+            ir_version=spec.IR_VERSION,
         )
 
 

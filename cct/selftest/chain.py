@@ -10,8 +10,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx import helper
 
-from cct import operator
-from cct.patterns import Packed, check, unpack
+from cct.operator import spec
+from cct.operator.packed import Packed, check, unpack
 
 DEPTH = 4
 _PADS = (1, 1, 1, 1)
@@ -33,30 +33,30 @@ def chain_models(
     """
     kind, rng = np.dtype(dtype), np.random.default_rng(0)
     packed = _random_packed(rng, channels, block, 9 / 4 / compression, kind)
-    constants = {name: getattr(packed, name) for name in operator.CONSTANTS if name != "B"}
+    constants = {name: getattr(packed, name) for name in spec.CONSTANTS if name != "B"}
     constants["B"] = np.zeros(channels, kind)
-    attributes = operator.attributes(packed, pads=_PADS, clip_min=0)
-    name = operator.VARIANTS[_RELU]
+    attributes = spec.attributes(packed, pads=_PADS, clip_min=0)
+    name = spec.VARIANTS[_RELU]
     ours, dense = [], []
     initializers: dict[str, list[onnx.TensorProto]] = {"packed": [], "dense": []}
     weight = unpack(packed).astype(kind)
     for i in range(DEPTH):
         x, y = f"Y{i}" if i else "X", f"Y{i + 1}"
-        inputs = [f"{constant}{i}" for constant in operator.CONSTANTS]
-        ours.append(helper.make_node(name, [x, *inputs], [y], domain=operator.DOMAIN, **attributes))
-        initializers["packed"] += [_tensor(constants[n], f"{n}{i}") for n in operator.CONSTANTS]
+        inputs = [f"{constant}{i}" for constant in spec.CONSTANTS]
+        ours.append(helper.make_node(name, [x, *inputs], [y], domain=spec.DOMAIN, **attributes))
+        initializers["packed"] += [_tensor(constants[n], f"{n}{i}") for n in spec.CONSTANTS]
         dense.append(helper.make_node("Conv", [x, f"W{i}", f"B{i}"], [f"S{i}"], pads=_PADS))
         dense.append(helper.make_node("Relu", [f"S{i}"], [y]))
         initializers["dense"] += [_tensor(weight, f"W{i}"), _tensor(constants["B"], f"B{i}")]
     shape = batch, channels, side, side
     element = helper.np_dtype_to_tensor_dtype(kind)
     values = [helper.make_tensor_value_info(n, element, shape) for n in ("X", f"Y{DEPTH}")]
-    function = ir.serde.serialize_function(operator.function(_RELU))
+    function = ir.serde.serialize_function(spec.function(_RELU))
     models = {}
     for form, nodes, functions in (("dense", dense, []), ("packed", ours, [function])):
         graph = helper.make_graph(nodes, form, values[:1], values[1:], initializers[form])
-        opsets = [helper.make_opsetid("", operator.OPSET), helper.make_opsetid(operator.DOMAIN, operator.VERSION)]
-        model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=operator.IR_VERSION)
+        opsets = [helper.make_opsetid("", spec.OPSET), helper.make_opsetid(spec.DOMAIN, spec.VERSION)]
+        model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=spec.IR_VERSION)
         models[form] = model.SerializeToString()
     return models
 

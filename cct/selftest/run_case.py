@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cct.errors import CctError
-from cct.node_times import profile
-from cct.operator import NAMES
-from cct.runtime import PROVIDERS
+from cct.measure.profile import profile
+from cct.messages import first_line
+from cct.operator.spec import NAMES
+from cct.runtime.session import PROVIDERS
 from cct.selftest.case import EPS, TF32_ROUNDING, Case
 from cct.selftest.specs import Spec
-from cct.text import first_line
 
 # Of the bound (docs/operator.md). Tensor cores cut off sums where other processors round them, hundreds of times.
 _FACTORS = {"cpu": 8 * EPS, "cuda": 64 * EPS}

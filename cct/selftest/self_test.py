@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from cct.diagnosis import Diagnosis
-from cct.json_text import as_json
-from cct.runtime import PROVIDERS
+from cct.report.diagnosis import Diagnosis
+from cct.report.plain_json import as_json
+from cct.report.table import aligned
+from cct.report.timing import CLOCKS
+from cct.runtime.session import PROVIDERS
 from cct.selftest.chain import DEPTH
 from cct.selftest.run_case import Outcome
 from cct.selftest.time_chain import COMPRESSION, ChainTime
-from cct.table import aligned
-from cct.timing import CLOCKS
 
 VERSION = 2  # of the JSON
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from cct.operator import VARIANTS
+from cct.operator.spec import VARIANTS
 from cct.selftest.case import Case, draw_packed, draw_values
 
 

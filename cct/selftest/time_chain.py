@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cct.measure.interleaved import compare
+from cct.messages import first_line
+from cct.recipe.target import TARGETS
+from cct.report.timing import Ratio, Timing
 from cct.selftest.chain import chain_models
-from cct.target import TARGETS
-from cct.text import first_line
-from cct.timing import Ratio, Timing
 
 SHAPES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels, pixels a side
 COMPRESSION = 4

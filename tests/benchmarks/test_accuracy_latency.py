@@ -4,7 +4,7 @@ import torch
 from accuracy_rows import Row
 from accuracy_runs import about, file_of
 
-from cct.exporter import export
+from cct.exporter.export import export
 from cct.measure.interleaved import compare
 from cct.models import digits_net
 

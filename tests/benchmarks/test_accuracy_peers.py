@@ -4,7 +4,7 @@ from accuracy_admm import Admm
 from accuracy_peers import Masked, Unstructured
 
 from cct.models import digits_net
-from cct.recipe import Recipe
+from cct.recipe.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -1,7 +1,7 @@
 import pytest
 from speed_cases import EIGHTH, FOUR_NINTHS, GROUPS, cases, chain, strided
 
-from cct.passes.prunable import prunable
+from cct.passes.module.prunable import prunable
 
 
 def test_every_row_has_a_key_of_its_own():

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from cct.checkpoint import load_model
+from cct.checkpoint.load_model import load_model
 from cct.errors import CheckpointError
+from cct.model_source import ModelSource
 from cct.models import MODELS
-from cct.source import ModelSource
 
 RESNET = "cct.models:resnet20"
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from torch import nn
 
-from cct.checkpoint import load_model
 from cct.checkpoint.build_network import build_network
+from cct.checkpoint.load_model import load_model
 from cct.errors import CheckpointError
-from cct.source import ModelSource
+from cct.model_source import ModelSource
 
 
 def why(arch: str, **arguments: object) -> str:

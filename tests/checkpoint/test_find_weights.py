@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from cct.checkpoint import load_model
-from cct.source import ModelSource
+from cct.checkpoint.load_model import load_model
+from cct.model_source import ModelSource
 
 RESNET = "cct.models:resnet20"
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from cct.checkpoint import load_model
+from cct.checkpoint.load_model import load_model
 from cct.errors import CheckpointError
+from cct.model_source import ModelSource
 from cct.models import MODELS
-from cct.source import ModelSource
 
 SHARED = Path(os.environ.get("CCT_SHARED", Path(__file__).parents[3] / "shared"))
 PUBLIC = SHARED / "data" / "resnet20-12fca82f.th"

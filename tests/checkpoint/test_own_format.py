@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from cct.checkpoint import load_model, save_checkpoint
-from cct.data import load_data
+from cct.checkpoint.load_model import load_model
+from cct.checkpoint.own_format import save_checkpoint
+from cct.data.load_data import load_data
 from cct.errors import CctError
+from cct.model_source import ModelSource
 from cct.models import MODELS
-from cct.recipe import Recipe
-from cct.source import ModelSource
+from cct.recipe.recipe import Recipe
 
 
 def test_it_comes_back(tmp_path: Path, same: Any) -> None:

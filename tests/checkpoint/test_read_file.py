@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from cct.checkpoint import load_model
-from cct.source import ModelSource
+from cct.checkpoint.load_model import load_model
+from cct.model_source import ModelSource
 
 RESNET = "cct.models:resnet20"
 

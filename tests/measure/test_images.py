@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cct.data import load_data
+from cct.data.load_data import load_data
 from cct.measure.images import batches_at, image_at, parity_count, spread_images
 
 

@@ -8,7 +8,7 @@ from cases import draw_packed, draw_values
 import cct
 from cct.errors import CctError
 from cct.measure.interleaved import compare
-from cct.random_feeds import random_feeds
+from cct.runtime.random_feeds import random_feeds
 
 
 def model(size: int = 8, outputs: int = 16) -> bytes:

@@ -12,7 +12,7 @@ from native.seam import Arguments
 from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from cct.operator import NAMES
+from cct.operator.spec import NAMES
 
 Rng = np.random.Generator
 Array = NDArray[Any]

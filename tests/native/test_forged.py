@@ -24,7 +24,7 @@ from torch import nn
 import cct
 from cct.errors import CctError
 from cct.models import digits_net
-from cct.onnx_file import read_model
+from cct.operator.read_model import read_model
 
 TESTS = Path(__file__).parents[1]
 COUNT, SEED = int(os.environ.get("CCT_FORGED", 2000)), int(os.environ.get("CCT_FORGED_SEED", 0))

@@ -12,7 +12,7 @@ from native.boundaries import Answered, boundary_grid, convolution, same_bits, w
 from native.seam import SUPPORTED
 from numpy.typing import NDArray
 
-from cct import operator
+from cct.operator import spec
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)
 some_blocks = pytest.mark.parametrize("block", [(1, 1), (2, 1), (4, 1), (8, 1)])
@@ -36,7 +36,7 @@ def reached(case: Case, at: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDArray
     mark = np.zeros_like(case.x)
     mark[at] = 1
     bare, none = replace(case.packed, W=abs(case.packed.W)), np.zeros_like(case.bias)
-    kept = operator.reference(mark, bare, none, **case.geometry) > 0
+    kept = spec.reference(mark, bare, none, **case.geometry) > 0
     g, (sizes, p) = case.geometry, (case.packed.kernel_shape, kept.shape)
     within = []
     for i in range(2):

@@ -16,7 +16,7 @@ from cases import TYPES, draw_packed, draw_values
 from native.seam import PATH, Arguments, run
 from onnx import helper, numpy_helper
 
-from cct.operator import NAMES, VARIANTS, activation
+from cct.operator.spec import NAMES, VARIANTS, activation
 
 INPUTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")
 ATTRIBUTES = (

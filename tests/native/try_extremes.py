@@ -21,7 +21,7 @@ from native.fenced import Fenced
 from native.seam import LIBRARY, SUPPORTED, Arguments, ParallelFor, PatternConv, Threads, float_type
 from numpy.typing import NDArray
 
-from cct import operator
+from cct.operator import spec
 
 MOST_NUMBERS, MOST_PRODUCTS = 150_000, 15_000_000
 LEAST = {np.dtype("f4"): 2.0**-149, np.dtype("f2"): 2.0**-24}  # the smallest number above zero
@@ -135,7 +135,7 @@ def check_not_finite(case: Case, got: NDArray[np.floating]) -> None:
 
     def count(x: NDArray[np.bool_], w: NDArray[np.bool_]) -> NDArray[np.float64]:
         real = replace(packed, W=w.astype(np.float32))
-        return operator.reference(x.astype(np.float32), real, none, **case.geometry)
+        return spec.reference(x.astype(np.float32), real, none, **case.geometry)
 
     above, below = packed.W > 0, packed.W < 0
     up, down = np.isposinf(case.x), np.isneginf(case.x)

@@ -28,7 +28,7 @@ from native.forge import base, forge, forge_arguments, odd_feeds, odd_shape
 from native.seam import PATH, SUPPORTED, PatternConv, SeamError
 
 from cct.errors import CctError
-from cct.onnx_file import read_model
+from cct.operator.read_model import read_model
 
 LIMIT = 20.0  # seconds for one model
 BATCH = 50

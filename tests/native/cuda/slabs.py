@@ -9,7 +9,7 @@ from native.cuda.launch import QUAD, SLAB_STEPS, Tile
 from native.cuda.tf32 import to_tf32
 from numpy.typing import NDArray
 
-from cct.patterns import Packed, unpack
+from cct.operator.packed import Packed, unpack
 
 Ints = NDArray[np.int32]
 

@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 from process import run
 
-from cct.check_cuda import check_cuda
-from cct.cli import main
-from cct.cuda_build import PTX, CudaBuild, cuda_build
-from cct.driver import Gpu, find_driver
+from cct.cli.main import main
 from cct.errors import LibraryError
+from cct.runtime.check_cuda import check_cuda
+from cct.runtime.cuda_build import PTX, CudaBuild, cuda_build
+from cct.runtime.cuda_driver import Gpu, find_driver
 
 SOURCE = Path(__file__).parent / "fake_driver.c"
 NATIVE = Path(__file__).parents[3] / "cct" / "native"
@@ -44,7 +44,7 @@ def driver(tmp_path, monkeypatch):
 
 @pytest.fixture
 def with_cuda(cuda_library, monkeypatch):
-    monkeypatch.setattr("cct.library.library_path", lambda: str(cuda_library))
+    monkeypatch.setattr("cct.runtime.library.library_path", lambda: str(cuda_library))
 
 
 def test_what_the_driver_says(driver):
@@ -85,7 +85,7 @@ def test_no_driver(monkeypatch, with_cuda):
 
 def test_a_library_without_cuda(strict_build, driver, monkeypatch):
     driver()
-    monkeypatch.setattr("cct.library.library_path", lambda: str(strict_build / "libcct_ops.so"))
+    monkeypatch.setattr("cct.runtime.library.library_path", lambda: str(strict_build / "libcct_ops.so"))
     assert cuda_build() is None
     with pytest.raises(LibraryError, match="built without CUDA: reinstall cct with nvcc on the PATH"):
         check_cuda()

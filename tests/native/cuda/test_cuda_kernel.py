@@ -12,7 +12,7 @@ from native.cuda.fake_runtime import CUBLAS, DEVICE, USE_TF32, Refused, runtime_
 from native.cuda.host import meant_by
 from native.seam import Arguments
 
-from cct.operator import NAMES
+from cct.operator.spec import NAMES
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 HALO = Spec("float16", (1, 16, 12, 16), 32, act="relu")

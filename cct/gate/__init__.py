@@ -1,0 +1,4 @@
+"""What a result must reach.
+
+goals   METRIC:KIND=LIMIT
+"""

@@ -1,0 +1,184 @@
+"""`validate`: is this ONNX file what it should be? Accuracy, parity, proof that the library ran, size and speed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import onnx_ir as ir
+
+from cct.atomic_files import temporary_folder
+from cct.errors import CctError
+from cct.gate.goals import Goal, failures
+from cct.measure.accuracy import accuracy
+from cct.measure.images import batches_at, image_at, parity_count, spread_images
+from cct.measure.judgeable import check_judgeable
+from cct.measure.model_input import ModelInput, difference, load_for_both
+from cct.measure.parity import MAX_ERROR, error_of, parity
+from cct.measure.proof import proof, without_a_say
+from cct.measure.speed import TIMED_IMAGES, measure_speed
+from cct.messages import printable, some
+from cct.model_source import ModelSource
+from cct.operator.read_model import model_bytes, pattern_convs, read_model
+from cct.operator.spec import NAME
+from cct.regular_file import file_digest
+from cct.report.figures import finite_failure, measures
+from cct.report.timing import Speed
+from cct.report.verdict import Verdict
+from cct.runtime.session import PROVIDERS, session
+from cct.workflows.baseline_model import BaselineModel, same_model
+
+if TYPE_CHECKING:
+    from cct.data.split import Data
+
+
+def validate(
+    path: Path,
+    *,
+    data: str,
+    baseline: ModelSource | None = None,
+    pruned: ModelSource | None = None,
+    goals: Sequence[Goal] = (),
+    scale: Mapping[str, Any] | None = None,
+    provider: str = "cpu",
+    parity_images: int | Literal["all"] | None = None,
+    require_packed: int = 0,
+) -> Verdict:
+    """Judge an ONNX file.
+
+    What fails without a goal: an answer that is not finite; an answer of the library that differs from that of another
+    way to run the file, or from the pruned weights', by more than rounding explains; fewer packed operators than the
+    file's own metadata promises.
+
+    Args:
+        path: the file.
+        data: as `cct.data.load_data.load_data` takes it.
+        baseline: the unpruned model, an ONNX file or anything that `load_model` reads, to compare with.
+        pruned: the pruned weights, for a parity leg in torch; a parity goal's limit is then its limit.
+        goals: what the file must reach.
+        scale: mean, std and size as `load_data` takes them, where the files' own are not to be used.
+        provider: "cpu" or "cuda".
+        parity_images: on how many validation images parity is measured, spread over all classes; None for 64, or one of
+            each class where there are more.
+        require_packed: PatternConv nodes that must run on the provider, at least.
+
+    Raises:
+        CctError: there can be no verdict, and why.
+    """
+    from cct.checkpoint.load_model import load_model
+
+    relative = next((goal for goal in goals if goal.relative), None)
+    if baseline is None and relative is not None:
+        raise CctError(f"goal {relative} needs --baseline: the model to compare with")
+    digest = file_digest(path)
+    seed = int.from_bytes(digest[:6], "little")  # which images are looked at: no file can be made for them
+    graph = read_model(path)
+    check_judgeable(path, graph)
+    nodes = pattern_convs(graph)
+    opened = session(path, provider=provider)
+    stated = opened.get_modelmeta().custom_metadata_map
+    if not nodes and not any(name.startswith("cct.") for name in stated):
+        raise CctError(f"{path} has no {NAME} and was not made by cct: give the file that compress or export wrote")
+    notes = [] if nodes else [f"the file has no {NAME}: it runs as dense convolutions, nothing of cct's library"]
+    if baseline is not None and (same := same_model(baseline, path, pruned)):
+        if relative is not None:
+            raise CctError(f"goal {relative}: --baseline {baseline.path} is {same}: give the unpruned model")
+        notes.append(f"the baseline is {same}: nothing is compared")
+    own = ModelInput.of_session(path, opened)
+    sizes = {"packed": model_bytes(path, graph)}
+    with temporary_folder() as folder:
+        dense, percent = None, dict[str, float]()
+        if baseline is None:
+            images = own.load(data, scale or {})
+        else:
+            other = BaselineModel.read(baseline)
+            images, others = load_for_both(own, other.input, data, scale or {})
+            notes += [*difference(own, images, other.input, others), *other.notes()]
+            percent["baseline"] = other.accuracy(others)
+            dense = other.onnx(others, folder)
+            sizes["dense"] = model_bytes(dense, read_model(dense))
+        labels = images.val.labels.numpy()
+        chosen = spread_images(labels, parity_count(labels, parity_images), seed)
+        found = accuracy(opened, images, chosen)
+        percent = {"compressed": found.percent} | percent
+        module = load_model(pruned).module if pruned is not None else None
+        errors = parity(path, batches_at(images, chosen, seed), module, provider=provider, seen=found.answers)
+        first = chosen[:TIMED_IMAGES]
+        few = image_at(images, first)
+        proven = proof(path, few, provider)
+        silent = without_a_say(path, few)
+        speed: list[Speed] = []
+        if dense is not None or any(goal.metric == "latency" for goal in goals):
+            models = {} if dense is None else {"dense": (dense, image_at(others, first))}
+            measured = measure_speed({**models, "packed": (path, few)}, provider)
+            speed = measured.speed
+            known = [output[: len(first)] for output in found.answers]
+            errors["while timed"] = max(error_of(path, answers, known) for answers in measured.answers)
+    if file_digest(path) != digest:
+        raise CctError(f"{path} changed while it was judged: leave it alone, and run it again")
+    asked = [f"parity against {pruned.path}"] if pruned is not None else []
+    asked += [f"at least {require_packed} {NAME}"] if require_packed else []
+    failed = [
+        *finite_failure(found.not_finite, found.images),
+        *_chance_failure(found.percent, images),
+        *_parity_failures(errors, graph, provider, any(goal.metric == "parity" for goal in goals)),
+        *_packed_failures(stated, len(nodes), proven, require_packed),
+        *([f"packed: {some(silent, 3)}: no say in what the file answers"] if silent else []),
+        *failures(goals, measures(percent, errors, sizes, speed)),
+    ]
+    return Verdict(
+        accuracy=percent,
+        images=found.images,
+        not_finite=found.not_finite,
+        parity=errors,
+        parity_images=len(chosen),
+        provider=PROVIDERS[provider],
+        proven=proven,
+        bytes=sizes,
+        speed=speed,
+        goals=[*map(str, goals), *asked],
+        failed=failed,
+        notes=notes,
+    )
+
+
+def _parity_failures(errors: Mapping[str, float], graph: ir.Model, provider: str, has_goal: bool) -> list[str]:
+    """The legs that are further off than rounding explains; a goal of its own decides about torch."""
+    half = _computes_in_float16(graph)
+    limit = MAX_ERROR["float16" if half else "tf32" if provider == "cuda" else "float32"]
+    stored = {value.dtype for value in graph.graph.initializers.values()}  # float16 weights differ from torch's
+    rounded = MAX_ERROR["float16"] if ir.DataType.FLOAT16 in stored else limit
+    return [
+        f"parity: {error:.2g} against {leg}, where {allowed:g} is allowed"
+        for leg, error in errors.items()
+        if not error <= (allowed := rounded if leg == "torch" else limit) and not (leg == "torch" and has_goal)
+    ]
+
+
+def _computes_in_float16(graph: ir.Model) -> bool:
+    """Whether any value between the nodes is float16."""
+    casts = [node.attributes.get_int("to", 0) for node in graph.graph.all_nodes() if node.op_type == "Cast"]
+    return ir.DataType.FLOAT16 in casts or any(
+        value.dtype == ir.DataType.FLOAT16 for node in graph.graph.all_nodes() for value in node.outputs
+    )
+
+
+def _chance_failure(percent: float, images: Data) -> list[str]:
+    """The line of a file that is no better than an answer that is always the same."""
+    from cct.training.preflight import least_accuracy
+
+    least = least_accuracy(images)
+    return [f"accuracy: {percent:.2f} %, near chance, {least:.2f} % is the least"] if percent < least else []
+
+
+def _packed_failures(stated: Mapping[str, str], nodes: int, proven: int, required: int) -> list[str]:
+    """What lacks of the operators that the file's metadata or `--require-packed` names."""
+    lines = []
+    promised = stated.get("cct.packed", "0")
+    if not re.fullmatch("[0-9]{1,9}", promised) or nodes < int(promised):
+        lines.append(f"packed: the file has {nodes} {NAME}, its metadata promises {printable(promised)!r}")
+    if proven < required:
+        lines.append(f"packed: {proven} {NAME} ran, {required} are required")
+    return lines

@@ -1,0 +1,1 @@
+"""Passes over ONNX graphs: from what torch exports to what cct writes."""

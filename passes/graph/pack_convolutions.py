@@ -1,0 +1,165 @@
+"""Graph pass: store every pattern-sparse convolution as `cct::PatternConv`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from cct.errors import OperatorError
+from cct.operator.layout import find_layout
+from cct.operator.packed import Packed, check, pack
+from cct.operator.spec import CONSTANTS, DOMAIN, NAME, attributes
+from cct.passes.graph.use_float16 import to_float16
+from cct.report.layer import Layer
+
+MAX_STORED = 2 / 3  # of the dense weights; above it the dense convolution is at least as good
+
+_DEFAULTS = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
+
+
+class PackConvolutions(ir.passes.InPlacePass):
+    """Replace each `Conv` whose weight is pattern-sparse, whoever pruned it; the zeros of the weight say all.
+
+    1. The weight is a 4-D constant of one convolution alone, and the bias a constant: look at its zeros.
+    2. The stored entries are at most 2/3 of the dense weights: replace the node.
+    3. Anything else stays as it is, with the reason in its row.
+
+    Args:
+        layers: a row is appended for every convolution, in the order of the graph.
+        float16: store packed weights as float16.
+
+    Raises:
+        UnsupportedModel: a weight is beyond float16; names the layer.
+    """
+
+    def __init__(self, layers: list[Layer], float16: bool = False) -> None:
+        self.layers = layers
+        self.float16 = float16
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Pack the main graph of `model`."""
+        modified = False
+        for node in list(model.graph):
+            if not is_dense_convolution(node):
+                continue
+            layer = describe(node)
+            packed = _pack(node, layer, self.float16)
+            if packed is not None:
+                _replace(model.graph, node, packed, layer)
+                modified = True
+            self.layers.append(layer)
+        return ir.passes.PassResult(model, modified=modified)
+
+
+def _constant(value: ir.Value | None) -> NDArray[np.floating] | None:
+    tensor = None if value is None else ir.convenience.get_const_tensor(value)
+    return None if tensor is None else tensor.numpy()
+
+
+def is_dense_convolution(node: ir.Node) -> bool:
+    """Whether a node is one of ONNX's own convolutions."""
+    return not node.domain and node.op_type in ("Conv", "ConvTranspose")
+
+
+def describe(node: ir.Node) -> Layer:
+    """The row of a `Conv` or `ConvTranspose` that stays dense, its reason left open."""
+    value = node.inputs[1]
+    name = value.name if value is not None and value.name else str(node.name)
+    weight = _constant(value)
+    shape = () if weight is None else weight.shape
+    # Each weight of a transposed convolution meets every pixel of its input, not of its output.
+    image = (node.outputs[0] if node.op_type == "Conv" else node.inputs[0]).shape  # type: ignore[union-attr]
+    pixels = [d for d in image[2:] if isinstance(d, int)] if image is not None else []
+    return Layer(
+        name=name.removesuffix("_float16").removesuffix(".weight"),  # UseFloat16 rounds into a weight of its own
+        op=node.op_type,
+        shape=tuple(shape),
+        weights=0 if weight is None else int(weight.size),
+        kept=0 if weight is None else int(np.count_nonzero(weight)),
+        macs=0 if weight is None or len(pixels) != len(shape) - 2 else int(weight.size * np.prod(pixels)),
+    )
+
+
+def _pack(node: ir.Node, layer: Layer, float16: bool) -> Packed | None:
+    """The packed weights, or None with the reason in `layer`."""
+    weight = _constant(node.inputs[1])
+    auto_pad = node.attributes.get("auto_pad")
+    if node.op_type != "Conv":
+        layer.reason = "a transposed convolution"
+    elif weight is None:
+        layer.reason = "its weight is no constant"
+    elif weight.ndim != 4:
+        layer.reason = f"a {weight.ndim - 2}-D convolution"
+    elif len(node.inputs[1].uses()) > 1:  # type: ignore[union-attr]  # a constant, so not None
+        layer.reason = "its weight is shared with another node"
+    elif auto_pad is not None and auto_pad.as_string() != "NOTSET":
+        layer.reason = f"auto_pad {auto_pad.as_string()}"
+    elif len(node.inputs) > 2 and node.inputs[2] is not None and _constant(node.inputs[2]) is None:
+        layer.reason = "its bias is no constant"
+    elif weight.dtype != np.float32:
+        layer.reason = f"its weight is {weight.dtype}"
+    if layer.reason or weight is None:
+        return None
+    found = pack_sparse(weight, node.attributes.get_int("group", 1), 2 if float16 else 4)
+    if isinstance(found, str):
+        layer.reason = found
+        return None
+    return replace(found, W=to_float16(found.W, f"the weight of {layer.name}")) if float16 else found
+
+
+def pack_sparse(weight: NDArray[np.floating], group: int = 1, weight_bytes: int = 4) -> Packed | str:
+    """Pack a weight (O, C/group, kh, kw) that is pattern-sparse; of any other say why not.
+
+    The entries of a pattern are what takes the fewest bytes when a stored weight has `weight_bytes`.
+    """
+    kept = np.count_nonzero(weight)
+    if kept > MAX_STORED * weight.size:
+        zeros = 1 - kept / weight.size
+        return f"only {zeros:.0%} of its weights are zero" if zeros else "none of its weights is zero"
+    try:
+        packed = pack(weight, find_layout(weight, group, weight_bytes), group)
+    except OperatorError as error:
+        return str(error)
+    if packed.stored > MAX_STORED * weight.size:
+        return f"its zeros form no patterns: stored, {packed.stored / weight.size:.0%} of it would remain"
+    check(packed)
+    return packed
+
+
+def record(layer: Layer, packed: Packed) -> None:
+    """Complete the row of a convolution that is packed."""
+    layer.block, layer.patterns, layer.entries = packed.block, len(packed.pool), packed.entries
+    layer.stored, layer.packed_bytes = packed.stored, packed.nbytes
+
+
+def _replace(graph: ir.Graph, node: ir.Node, packed: Packed, layer: Layer) -> None:
+    """Put a PatternConv in the place of `node` and complete its row."""
+    layer.op = NAME
+    record(layer, packed)
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    values = [node.inputs[0]]
+    for name in CONSTANTS:
+        if name == "B" and bias is not None:
+            values.append(bias)
+            continue
+        array = np.zeros(packed.out_channels, np.float32) if name == "B" else getattr(packed, name)
+        tensor = ir.tensor(array, name=f"{layer.name}.{name}")
+        kind, shape = ir.TensorType(tensor.dtype), ir.Shape(array.shape)
+        value = ir.Value(name=tensor.name, type=kind, shape=shape, const_value=tensor)
+        graph.register_initializer(value)
+        values.append(value)
+    geometry = {name: tuple(node.attributes.get_ints(name, default)) for name, default in _DEFAULTS.items()}
+    replacement = ir.Node(
+        DOMAIN,
+        NAME,
+        values,
+        ir.convenience.convert_attributes(attributes(packed, **geometry)),  # type: ignore[arg-type]  # sizes are fixed
+        name=layer.name,
+    )
+    weight = node.inputs[1]
+    ir.convenience.replace_nodes_and_values(graph, node, [node], [replacement], node.outputs, replacement.outputs)
+    if weight is not None and weight.name is not None and weight.name in graph.initializers:
+        del graph.initializers[weight.name]

@@ -1,0 +1,1 @@
+"""Passes over torch modules: which weights go."""
