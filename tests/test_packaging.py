@@ -31,11 +31,11 @@ def test_the_wheel_holds_what_the_tool_needs_and_no_sources_of_the_library(wheel
         "cct/libcct_ops.so",
         "cct/py.typed",
         "cct/data/digits.npz",
-        "cct/recipes/clicktrain-paper.toml",
-        "cct/recipes/positions.toml",
+        "cct/recipe/builtin/clicktrain-paper.toml",
+        "cct/recipe/builtin/positions.toml",
         "cct/models/digits_net.pt",
         "cct/models/resnet_cifar.py",
-        "cct/passes/pack_convolutions.py",
+        "cct/passes/graph/pack_convolutions.py",
     } <= names
     assert not [name for name in names if name.endswith((".cpp", ".h", ".so.dbg")) or "native" in name]
     assert "-py3-none-" in wheel.filename

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 _FLOOR = 0.1
 
-# A thousand times what trained networks come to, ten times what deep ones with random weights do. A GPU rounds float32
+# A thousand times what trained networks come to, a few times what the deepest with random weights do. A GPU rounds float32
 # to tf32, as long as float16.
-MAX_ERROR = {"float32": 5e-4, "tf32": 5e-2, "float16": 5e-2}
+MAX_ERROR = {"float32": 1e-3, "tf32": 5e-2, "float16": 5e-2}
 
 
 def parity(

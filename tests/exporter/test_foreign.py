@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import cct
-from cct.measure.parity import relative_error
+from cct.measure.parity import MAX_ERROR, relative_error
 from cct.operator.spec import NAME
 
 
@@ -22,8 +22,8 @@ from cct.operator.spec import NAME
 def test_outputs_agree_with_torch(name, tmp_path):
     line, _ = foreign.check(name, tmp_path, size=64)
     assert line["variation"] > 0.01  # else any answer would do
-    assert line["library"] < 1e-4
-    assert line["body"] < 1e-4
+    assert line["library"] < MAX_ERROR["float32"]
+    assert line["body"] < MAX_ERROR["float32"]
     assert line["masked"] >= line["packed"] > 0.9 * line["masked"]
     assert line["packed"] + sum(line["dense"].values()) == line["convolutions"]
 
@@ -78,7 +78,7 @@ def test_what_stands_around_a_packed_convolution(case, tmp_path):
     assert np.std(want) > 0
     for library in (True, False):
         got = cct.session(tmp_path / "m.onnx", library=library).run(None, {"input": x.numpy()})[0]
-        assert relative_error(got, want) < 1e-5
+        assert relative_error(got, want) < 1e-4
 
 
 def test_sizes_that_are_free_stay_free(tmp_path):
@@ -94,4 +94,4 @@ def test_sizes_that_are_free_stay_free(tmp_path):
         x = torch.randn(2, 16, height, width)
         with torch.no_grad():
             want = module(x).numpy()
-        assert relative_error(cct.session(proto.SerializeToString()).run(None, {"input": x.numpy()})[0], want) < 1e-5
+        assert relative_error(cct.session(proto.SerializeToString()).run(None, {"input": x.numpy()})[0], want) < 1e-4
