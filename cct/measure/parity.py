@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _FLOOR = 0.1
 
-# A thousand times what trained networks come to, a few times what the deepest with random weights do. A GPU rounds float32
-# to tf32, as long as float16.
+# A thousand times what trained networks come to, a few times what the deepest with random weights do. A GPU rounds
+# float32 to tf32, as long as float16.
 MAX_ERROR = {"float32": 1e-3, "tf32": 5e-2, "float16": 5e-2}
 
 
