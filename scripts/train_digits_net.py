@@ -21,7 +21,8 @@ def main() -> None:
     data = load_data("digits")
     module = MODELS["digits_net"]()
     fine_tune(module, data, RECIPE)
-    save_checkpoint(Path(__file__).with_name("digits_net.pt"), module, "digits_net", {}, RECIPE, data)
+    target = Path(__file__).parent.parent / "models" / "digits_net.pt"
+    save_checkpoint(target, module, "digits_net", {}, RECIPE, data)
     print(f"accuracy {evaluate(module, data):.2f} %")
 
 
