@@ -20,7 +20,7 @@ TIMED_IMAGES = 4  # a run passes over all of them, so that no one of them decide
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """Speed, and what the packed model answered meanwhile.
 
     Attributes:
@@ -32,7 +32,7 @@ class Measured:
     answers: list[list[Floats]]
 
 
-def measure_speed(models: Mapping[str, tuple[Path, Floats]], provider: str = "cpu", rounds: int = 20) -> Measured:
+def measure_speed(models: Mapping[str, tuple[Path, Floats]], provider: str = "cpu", rounds: int = 20) -> Measurement:
     """Time "packed", perhaps against "dense", in one run, with one thread and with as many as there are cores.
 
     On real images, since a file may know the numbers that others would time it on.
@@ -58,7 +58,7 @@ def measure_speed(models: Mapping[str, tuple[Path, Floats]], provider: str = "cp
         answers.append(_answers(parts, size // len(parts)))
         models_ms = {name: _an_image(timings.models[name], size) for name, (_, size) in bound.items()}
         speed.append(_speed(threads, timings, models_ms))
-    return Measured(speed, answers)
+    return Measurement(speed, answers)
 
 
 def _bound(name: str, path: Path, images: Floats, threads: int, provider: str) -> tuple[list[Bound], int]:
