@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from process import MODEL, run
+
+from tests.support.process import MODEL, run
 
 
 @pytest.fixture

@@ -14,27 +14,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from process import MODEL, run
 from torch import Tensor
-from trainings import digits, trainings, unnormalized
 
 from cct.checkpoint.load_model import load_model
 from cct.model_source import ModelSource
 from cct.recipe.recipe import Recipe
 from cct.training.fine_tune import fine_tune
+from tests.support.process import MODEL, run
+from tests.support.trainings import digits, trainings, unnormalized
 
 TESTS = Path(__file__).parent
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
 # cct, as a process that leaves its exit code in a file: the launcher has codes of its own
 CCT = f'trap : INT TERM; {sys.executable} -m cct "$@"; code=$?; echo $code > code.$RANK; exit $code'
-ARCH = f"{TESTS / 'trainings.py'}:Unnormalized"
+TRAININGS = TESTS / "support" / "trainings.py"
+ARCH = f"{TRAININGS}:Unnormalized"
 RUN = ["compress", "net.pt", "--arch", ARCH, "--batch-size", "32", "--epochs", "3"]
 
 
 def launched(command: tuple[str, ...], folder: Path, *arguments: object) -> subprocess.Popen[str]:
     """Two processes, of which no more than their launcher hears a Ctrl-C."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS.parent)}
     return subprocess.Popen(
         [*command, *map(str, arguments)],
         cwd=folder,
@@ -63,7 +64,9 @@ def by_cct(said: str) -> list[str]:
 
 
 def test_two_processes_come_to_the_weights_of_one(tmp_path: Path, one_thread: None) -> None:
-    process = launched((*ACCELERATE, "--main_process_port", "0"), tmp_path, TESTS / "trainings.py", tmp_path)
+    process = launched(
+        (*ACCELERATE, "--main_process_port", "0"), tmp_path, TESTS / "support" / "trainings.py", tmp_path
+    )
     alone = trainings(1)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
@@ -182,7 +185,7 @@ def test_two_processes_learn_from_a_teacher_as_one_does(folder: Path) -> None:
 
 FAILING = """
 import os
-from trainings import digits
+from tests.support.trainings import digits
 
 class Images:
     def __init__(self, split): self.split, self.asked = split, 0

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process import COMMAND, MODEL, run_command
+
+from tests.support.process import COMMAND, MODEL, run_command
 
 
 def shell(line: str, *given: object, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from process import COMMAND, MODEL, run_command
-from wrong_files import (
+
+from tests.support.process import COMMAND, MODEL, run_command
+from tests.support.wrong_files import (
     ODD,
     Hostile,
     arrays,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engines.environments import PEERS, NoEnvironment, python_of
-from engines.process import EngineError, EngineProcess, one_line
+from benchmarks.engines.environments import PEERS, NoEnvironment, python_of
+from benchmarks.engines.process import EngineError, EngineProcess, one_line
 
 HERE = Path(__file__).parent
 OURS = ("cct", "onnxruntime")

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.process import one_line
+from benchmarks.engines.process import one_line
 
 
 @dataclass(frozen=True)

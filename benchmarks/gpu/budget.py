@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from native.cuda.launch import Tile
 
-from gpu.gpus import Gpu
-from gpu.layers import BYTES, DENSE, Layer
-from gpu.loops import SlabCost
+from benchmarks.gpu.gpus import Gpu
+from benchmarks.gpu.layers import BYTES, DENSE, Layer
+from benchmarks.gpu.loops import SlabCost
 
 LAYOUTS = ("NCHW", "pass", "channel-last")
 

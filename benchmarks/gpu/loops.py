@@ -10,8 +10,8 @@ from native.cuda.launch import Tile
 from native.cuda.sass import Kernel, Loop
 from native.cuda.slab_work import pixel_pieces, products, weight_pieces
 
-from gpu.gpus import ISSUED, SHARED_BYTES, Gpu
-from gpu.layers import SLAB
+from benchmarks.gpu.gpus import ISSUED, SHARED_BYTES, Gpu
+from benchmarks.gpu.layers import SLAB
 
 WARP = 32
 PIECE = 16  # bytes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gpu.gpus import Gpu
-from gpu.layers import Layer
+from benchmarks.gpu.gpus import Gpu
+from benchmarks.gpu.layers import Layer
 
 
 def seconds(gpu: Gpu, layer: Layer, batch: int, reduction: float) -> float:

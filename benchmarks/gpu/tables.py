@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from gpu import roofline
-from gpu.budget import LAYOUTS, Costs, Work, candidates, chain_ends, chosen, fastest
-from gpu.gpus import Gpu
-from gpu.layers import CHAIN_ENDS, DENSE, NETWORKS, REDUCTIONS, Layer
-from gpu.loops import SlabCost
+from benchmarks.gpu import roofline
+from benchmarks.gpu.budget import LAYOUTS, Costs, Work, candidates, chain_ends, chosen, fastest
+from benchmarks.gpu.gpus import Gpu
+from benchmarks.gpu.layers import CHAIN_ENDS, DENSE, NETWORKS, REDUCTIONS, Layer
+from benchmarks.gpu.loops import SlabCost
 
 Seconds = Callable[[Work], float]
 BATCHES = (1, 8, 32)

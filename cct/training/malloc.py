@@ -1,7 +1,7 @@
 """Memory that a training step has freed stays for the next one, in blocks of up to 32 MiB.
 
 glibc gives large blocks back to the system and faults them in anew, page by page: 5 to 25 % of a step of ResNet-20.
-`benchmarks/training_time.py --part steps` shows it, run with and without `--return-memory`.
+`python -m benchmarks.training --part steps` shows it, run with and without `--return-memory`.
 """
 
 from __future__ import annotations

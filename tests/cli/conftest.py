@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from foreign import UNet
-from masks import prune_prunable_at_random
 from torch import nn
 
+from benchmarks.networks.foreign import UNet
+from benchmarks.networks.masks import prune_prunable_at_random
 from cct.cli.main import main
 
 NET = """
 import torch
 from torch import nn
-from foreign import UNet as unet
+from benchmarks.networks.foreign import UNet as unet
 
 def small():
     return nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Conv2d(64, 8, 1))

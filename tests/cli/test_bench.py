@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from cases import draw_packed, draw_values
 
 import cct
 from cct.report.comparison import Comparison, File
 from cct.report.node_time import NodeTime
 from cct.report.timing import Ratio, Timing, Timings
 from cct.runtime.library import isa, supported
+from tests.support.cases import draw_packed, draw_values
 
 QUICK = "--rounds", 2
 
@@ -95,7 +95,8 @@ def test_the_answer_is_for_people(packed, call):
 def test_layers_of_a_network_carry_their_names(pruned, tmp_path, call):
     """Dense convolutions too, which ONNX Runtime renames when it fuses what follows into them."""
     import torch
-    from foreign import UNet
+
+    from benchmarks.networks.foreign import UNet
 
     module = UNet()
     module.load_state_dict(torch.load(pruned / "unet.pt", weights_only=True))

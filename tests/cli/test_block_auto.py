@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from process import COMMAND, MODEL, run
 
 from cct.recipe.blocks import spelled
 from cct.recipe.recipe import Recipe
 from cct.tuning.tune_blocks import CANDIDATES
+from tests.support.process import COMMAND, MODEL, run
 
 GIVEN = ["compress", MODEL, "--data", "digits", "--compression", 8, "--include", "stem", "--threads", 1]
 LAYERS = ["stem", "block1.conv1", "block1.conv2", "block2.conv1", "block2.conv2"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from process import MODEL
 
 from cct.cli.compress import compress
+from tests.support.process import MODEL
 
 
 @pytest.mark.parametrize(

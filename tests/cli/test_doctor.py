@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cases import draw_packed, draw_values
-from installation import install, python
-from process import run
 
 import cct
 from cct.runtime.library import isa
+from tests.support.cases import draw_packed, draw_values
+from tests.support.installation import install, python
+from tests.support.process import run
 
 
 def packed_file(folder: Path, types: str = "float16 weights", **metadata: str) -> Path:

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from foreign import UNet
-from process import MODEL
 
 import cct
+from benchmarks.networks.foreign import UNet
 from cct.operator.spec import NAME
 from cct.recipe.recipe import Recipe
+from tests.support.process import MODEL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from cases import draw_packed, draw_values
-from process import MODEL
+
+from tests.support.cases import draw_packed, draw_values
+from tests.support.process import MODEL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

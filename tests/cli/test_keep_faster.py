@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from process import COMMAND, MODEL, run
+
+from tests.support.process import COMMAND, MODEL, run
 
 GIVEN = ["compress", MODEL, "--data", "digits", "--compression", 8, "--include", "stem", "--threads", 1]
 FOLDER = ".m.cct"

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from process import MODEL, run
 
 import cct
+from tests.support.process import MODEL, run
 
 
 def test_compress_writes_three_files_and_nothing_else(compressed):

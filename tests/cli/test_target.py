@@ -6,10 +6,10 @@ import json
 
 import onnx
 import pytest
-from process import MODEL
 
 from cct.recipe.recipe import Recipe
 from cct.recipe.target import TARGETS
+from tests.support.process import MODEL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

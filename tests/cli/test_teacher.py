@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from process import MODEL, run, run_command
 
 from cct.checkpoint.own_format import save_checkpoint
 from cct.data.load_data import load_data
 from cct.models import digits_net
 from cct.recipe.recipe import Recipe
+from tests.support.process import MODEL, run, run_command
 
 COMPRESS = ("compress", MODEL, "--data", "digits", "--epochs", "1", "--threads", "1")
 

@@ -7,9 +7,9 @@ import json
 import onnx
 import pytest
 import torch
-from process import MODEL
 
 from cct.models import MODELS
+from tests.support.process import MODEL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

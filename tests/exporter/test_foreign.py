@@ -1,11 +1,11 @@
 """Networks of other people, random pattern masks: whatever stands around the convolutions, outputs agree with torch.
 
-`benchmarks/foreign.py` does the same for all its networks at full size; here are those with the most unusual operators.
+`python -m benchmarks.networks.foreign` does the same for all its networks at full size; here are those with the most
+unusual operators.
 """
 
 from __future__ import annotations
 
-import foreign
 import numpy as np
 import onnx
 import pytest
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import cct
+from benchmarks.networks import foreign
 from cct.measure.parity import MAX_ERROR, relative_error
 from cct.operator.spec import NAME
 

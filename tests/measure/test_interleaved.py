@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from cases import draw_packed, draw_values
 
 import cct
 from cct.errors import CctError
 from cct.measure.interleaved import compare
 from cct.runtime.random_feeds import random_feeds
+from tests.support.cases import draw_packed, draw_values
 
 
 def model(size: int = 8, outputs: int = 16) -> bytes:

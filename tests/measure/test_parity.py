@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from cases import draw_packed, draw_values
 
 from cct.errors import CctError
 from cct.measure.parity import check_parity, parity, relative_error
+from tests.support.cases import draw_packed, draw_values
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.standard_normal((64, 10)).astype(np.float32)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import draw_packed, draw_values
 
 from cct.errors import CctError
 from cct.measure.profile import profile
+from tests.support.cases import draw_packed, draw_values
 
 
 def test_a_profile_that_can_not_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

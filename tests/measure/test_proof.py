@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from cases import draw_packed, draw_values
 
 from cct.measure.proof import proof
+from tests.support.cases import draw_packed, draw_values
 
 
 def test_proof_counts_the_nodes_that_ran(tmp_path):

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from cases import draw_packed, draw_values
 
 import cct
 from cct.errors import CctError
 from cct.measure.run_session import not_finite, run
+from tests.support.cases import draw_packed, draw_values
 
 
 @pytest.fixture

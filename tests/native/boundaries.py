@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
-from cases import CLIPS, Case, draw_packed, draw_values
 from hypothesis import strategies as st
 from native.seam import Arguments, PatternConv
 from numpy.typing import NDArray
+
+from tests.support.cases import CLIPS, Case, draw_packed, draw_values
 
 T = TypeVar("T")
 Choose = Callable[[Sequence[Any]], Any]

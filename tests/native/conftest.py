@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cases import Case, cases
 from hypothesis import HealthCheck, Phase, given, settings
 from native.cuda.host import compile_mock, write_fake_nvcc
 from native.seam import PATH
+
+from tests.support.cases import Case, cases
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,7 +105,7 @@ def many_cores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict
         pytest.skip("no C compiler to pretend to have many cores with")
     library, here = tmp_path_factory.mktemp("cores") / "many_cores.so", Path(__file__).parent
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, here / "many_cores.c", "-ldl"], check=True)
-    changed = {"LD_PRELOAD": str(library), "PYTHONPATH": str(here.parent)}
+    changed = {"LD_PRELOAD": str(library), "PYTHONPATH": f"{here.parents[1]}:{here.parent}"}
     return lambda cores: {**os.environ, **changed, "CCT_TEST_CORES": str(cores)}
 
 

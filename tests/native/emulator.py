@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import EPS, Case
 from native.seam import DTYPES, Arguments, float_type
 from numpy.typing import NDArray
+
+from tests.support.cases import EPS, Case
 
 HERE = Path(__file__).parent
 

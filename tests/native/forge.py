@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from cases import CLIPS, TYPES, Case, draw_packed, draw_values
 from native.seam import Arguments
 from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from cct.operator.spec import NAMES
+from tests.support.cases import CLIPS, TYPES, Case, draw_packed, draw_values
 
 Rng = np.random.Generator
 Array = NDArray[Any]

@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from cases import draw_packed
 from native.seam import SUPPORTED, Arguments, PatternConv, WeightGradient
+
+from tests.support.cases import draw_packed
 
 Geometry = dict[str, tuple[int, ...]]
 SAME: Geometry = {"pads": (1, 1, 1, 1)}

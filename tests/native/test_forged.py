@@ -56,7 +56,7 @@ def forging_environment(sanitizer_environment, tmp_path):
         "ASAN_OPTIONS": f"{sanitizer_environment['ASAN_OPTIONS']}:{options}:quarantine_size_mb=32",
         "OMP_NUM_THREADS": "1",  # no threads before the fork
         "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": str(TESTS),
+        "PYTHONPATH": f"{TESTS.parent}:{TESTS}",
     }
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import Case, draw_packed, draw_values
 from native.boundaries import Answered, boundary_grid, convolution, same_bits, words
 from native.seam import SUPPORTED
 from numpy.typing import NDArray
 
 from cct.operator import spec
+from tests.support.cases import Case, draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)
 some_blocks = pytest.mark.parametrize("block", [(1, 1), (2, 1), (4, 1), (8, 1)])

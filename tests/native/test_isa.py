@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from cases import draw_packed
 from native.seam import ISAS, SUPPORTED, Arguments, PatternConv, SeamError
 
 import cct
+from tests.support.cases import draw_packed
 
 ROWS = {"x86_64": ["avx512", "avx2", "generic"], "aarch64": ["neon", "generic"]}[platform.machine()]
 

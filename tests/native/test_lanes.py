@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import draw_packed, draw_values
 from hypothesis import HealthCheck, given, settings
 from native.boundaries import KERNELS, Answered, answered_grid, boundary_cases, convolution, without_filters
 from native.seam import SUPPORTED
+
+from tests.support.cases import draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)
 BLOCKS = [(2, 1), (3, 1), (4, 1), (8, 1)]

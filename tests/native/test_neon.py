@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import TYPES, draw_packed, draw_values
 from native.boundaries import KERNELS, boundary_grid
 from native.emulator import Emulator, written
+
+from tests.support.cases import TYPES, draw_packed, draw_values
 
 SAME = {"pads": (1, 1, 1, 1)}
 ISAS = ("neon", "generic")

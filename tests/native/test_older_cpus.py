@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import Case, draw_packed, draw_values
 from native.boundaries import KERNELS, boundary_grid, same_bits
 from native.emulator import Emulator, written
 from native.seam import ISAS
+
+from tests.support.cases import Case, draw_packed, draw_values
 
 if platform.machine() != "x86_64":
     pytest.skip("these are CPUs for x86-64", allow_module_level=True)

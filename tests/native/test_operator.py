@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cases import TYPES, draw_packed, draw_values
 from native.seam import PATH, Arguments, run
 from onnx import helper, numpy_helper
 
 from cct.operator.spec import NAMES, VARIANTS, activation
+from tests.support.cases import TYPES, draw_packed, draw_values
 
 INPUTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")
 ATTRIBUTES = (

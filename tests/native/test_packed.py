@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import draw_packed
 from native.seam import LIBRARY, Arguments, PatternConv, SeamError
+
+from tests.support.cases import draw_packed
 
 
 def small() -> Arguments:

@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cases import EPS, TYPES, cases, draw_packed, draw_values
 from hypothesis import HealthCheck, given, settings
 from native.seam import SUPPORTED, Arguments, PatternConv, SeamError, run
+
+from tests.support.cases import EPS, TYPES, cases, draw_packed, draw_values
 
 SAME = {"pads": (1, 1, 1, 1)}
 rows = pytest.mark.parametrize("isa", SUPPORTED)

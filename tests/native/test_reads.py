@@ -6,9 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from cases import Case, draw_packed, draw_values
 from native.fenced import Fenced
 from native.seam import SUPPORTED, Arguments, PatternConv
+
+from tests.support.cases import Case, draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)
 at_both = pytest.mark.parametrize("at_end", [True, False], ids=["end", "start"])

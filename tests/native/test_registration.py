@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from cases import draw_packed
 from native.seam import PATH, Arguments
 from native.test_operator import image, model, session
+
+from tests.support.cases import draw_packed
 
 SCRIPT = Path(__file__).parent / "register_many.py"
 

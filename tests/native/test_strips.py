@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from cases import draw_packed, draw_values
 from hypothesis import HealthCheck, given, settings
 from native.boundaries import (
     KERNELS,
@@ -18,6 +17,8 @@ from native.boundaries import (
     without_filters,
 )
 from native.seam import SUPPORTED
+
+from tests.support.cases import draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)
 BLOCKS = [(1, 1), (1, 2)]

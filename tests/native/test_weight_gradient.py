@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import EPS, Case, cases, draw_packed, draw_values
 from hypothesis import HealthCheck, given, settings
 from native.boundaries import boundary_cases, boundary_grid, same_bits, words
 from native.fenced import Fenced
 from native.seam import SUPPORTED, Arguments, PatternConv, SeamError, WeightGradient
 from numpy.typing import NDArray
+
+from tests.support.cases import EPS, Case, cases, draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)
 SAME = {"pads": (1, 1, 1, 1)}

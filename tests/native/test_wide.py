@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import draw_packed, draw_values
 from native.boundaries import Answered, convolution, same_bits, words
 from native.fenced import Fenced
 from native.seam import SUPPORTED
+
+from tests.support.cases import draw_packed, draw_values
 
 CHANNELS, LARGE = 100, 1_500_000
 KERNELS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {

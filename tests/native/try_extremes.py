@@ -15,13 +15,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from cases import CLIPS, EPS, TYPES, Case, draw_packed, draw_values
 from native.boundaries import words
 from native.fenced import Fenced
 from native.seam import LIBRARY, SUPPORTED, Arguments, ParallelFor, PatternConv, Threads, float_type
 from numpy.typing import NDArray
 
 from cct.operator import spec
+from tests.support.cases import CLIPS, EPS, TYPES, Case, draw_packed, draw_values
 
 MOST_NUMBERS, MOST_PRODUCTS = 150_000, 15_000_000
 LEAST = {np.dtype("f4"): 2.0**-149, np.dtype("f2"): 2.0**-24}  # the smallest number above zero

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from cases import Case
 from native.forge import base, forge, forge_arguments, odd_feeds, odd_shape
 from native.seam import PATH, SUPPORTED, PatternConv, SeamError
 
 from cct.errors import CctError
 from cct.operator.read_model import read_model
+from tests.support.cases import Case
 
 LIMIT = 20.0  # seconds for one model
 BATCH = 50

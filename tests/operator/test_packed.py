@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import draw_packed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cct.errors import OperatorError
 from cct.operator.layout import Layout, find_layout
 from cct.operator.packed import check, pack, unpack
+from tests.support.cases import draw_packed
 
 
 @given(

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cases import draw_packed, draw_values
 from onnx import TensorProto, helper, numpy_helper
 
 from cct.errors import CctError
 from cct.operator.read_model import model_bytes, pattern_convs, read_model
+from tests.support.cases import draw_packed, draw_values
 
 
 @pytest.fixture

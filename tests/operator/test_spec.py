@@ -11,7 +11,6 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
-from cases import EPS, TYPES, cases, draw_packed, draw_values
 from hypothesis import HealthCheck, given, settings
 from onnx.inliner import inline_local_functions
 from onnx.reference import ReferenceEvaluator
@@ -20,6 +19,7 @@ import cct
 from cct.errors import OperatorError
 from cct.operator import spec
 from cct.operator.read_node import read_pattern_conv
+from tests.support.cases import EPS, TYPES, cases, draw_packed, draw_values
 
 SAME = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1)}
 

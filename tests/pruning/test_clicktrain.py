@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from small_network import Small, small
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models.resnet import Bottleneck, ResNet
@@ -15,6 +14,7 @@ from cct.models import MODELS
 from cct.passes.module.choose_pool import ALL_PATTERNS
 from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
+from tests.support.small_network import Small, small
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

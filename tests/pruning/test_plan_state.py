@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from small_network import small
 
 from cct.errors import StateError
 from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
+from tests.support.small_network import small
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

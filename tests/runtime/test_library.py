@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cases import draw_packed, draw_values
-from installation import install, python
 
 import cct
 from cct.errors import CctError
+from tests.support.cases import draw_packed, draw_values
+from tests.support.installation import install, python
 
 
 def small_model():

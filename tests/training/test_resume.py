@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from process import COMMAND, MODEL
+
+from tests.support.process import COMMAND, MODEL
 
 FOLDER = ".m.cct"
 OUTPUTS = ["m.onnx", "m.pt", "m.report.json"]

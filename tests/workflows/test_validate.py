@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from cheats import ACCURATE, CHEATS
-from forged_models import forged, inlined, metadata
-from process import MODEL
 
 from cct.errors import CctError
 from cct.gate.goals import Goal
 from cct.model_source import ModelSource
 from cct.workflows.validate import validate
+from tests.support.cheats import ACCURATE, CHEATS
+from tests.support.forged_models import forged, inlined, metadata
+from tests.support.process import MODEL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case
 from native.cuda import launch
 from native.cuda.tf32 import rounded
 from native.seam import Arguments, PackedStruct, SeamError
 from numpy.typing import NDArray
+
+from tests.support.cases import Case
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

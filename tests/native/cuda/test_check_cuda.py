@@ -9,13 +9,13 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-from process import run
 
 from cct.cli.main import main
 from cct.errors import LibraryError
 from cct.runtime.check_cuda import check_cuda
 from cct.runtime.cuda_build import PTX, CudaBuild, cuda_build
 from cct.runtime.cuda_driver import Gpu, find_driver
+from tests.support.process import run
 
 SOURCE = Path(__file__).parent / "fake_driver.c"
 NATIVE = Path(__file__).parents[3] / "cct" / "native"

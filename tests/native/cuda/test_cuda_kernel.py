@@ -6,13 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
-from cases import TYPES
 from native.cuda.device_cases import Spec
 from native.cuda.fake_runtime import CUBLAS, DEVICE, USE_TF32, Refused, runtime_of
 from native.cuda.host import meant_by
 from native.seam import Arguments
 
 from cct.operator.spec import NAMES
+from tests.support.cases import TYPES
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 HALO = Spec("float16", (1, 16, 12, 16), 32, act="relu")

@@ -30,7 +30,7 @@ def gpu(cuda_library, mock_driver) -> Gpu:
 def said(library, driver, device=0, **environment) -> str:
     """What a fresh process prints: the library looks for a driver once."""
     command = [sys.executable, "-m", "native.cuda.try_host", str(library), str(driver), str(device)]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), **environment}
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}", **environment}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case, draw_packed, draw_values
 from native.cuda.device_cases import ONE, SPECS, Spec, device_case
 from native.cuda.emulation import Emulator, conflicts
 from native.cuda.launch import ARGUMENTS, PLAIN, TILES
 from native.cuda.mutants import Mutant
 from native.cuda.slabs import Geometry
 from native.cuda.tf32 import rounded
+
+from tests.support.cases import Case, draw_packed, draw_values
 
 KERNELS = [*TILES, *PLAIN]
 FIRST = {spec.kernel: spec for spec in reversed(SPECS)}

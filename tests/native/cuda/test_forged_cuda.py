@@ -20,7 +20,7 @@ def test_forged_weights_are_an_error_or_tables(sanitizer_build, sanitizer_enviro
     environment = sanitizer_environment | {
         "ASAN_OPTIONS": f"{sanitizer_environment['ASAN_OPTIONS']}:{options}",
         "CCT_MOCK_RUN": "0",
-        "PYTHONPATH": str(TESTS),
+        "PYTHONPATH": f"{TESTS.parent}:{TESTS}",
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-5000:]

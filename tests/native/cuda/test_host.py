@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import TYPES, cases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from native.cuda.device_cases import SAME, SPECS, Spec
@@ -15,6 +14,8 @@ from native.cuda.host import DEVICES, STREAM, Gpu, conv_of, meant_by
 from native.cuda.launch import TILES
 from native.cuda.slabs import Geometry, plain_tables, slab_tables
 from native.seam import SeamError
+
+from tests.support.cases import TYPES, cases
 
 
 @pytest.fixture(scope="session")

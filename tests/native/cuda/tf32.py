@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from cases import Case
 from numpy.typing import NDArray
+
+from tests.support.cases import Case
 
 
 def to_tf32(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
-from cases import TYPES
 from native.cuda.host import DEVICES, CudaConv, Gpu
 from native.forge import base, forge_arguments, odd_shape
 from native.seam import PatternConv, SeamError
+
+from tests.support.cases import TYPES
 
 SMALL = 2**18  # numbers or bytes
 

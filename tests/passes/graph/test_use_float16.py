@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 import torch
-from passes.graph.test_graph_passes import CONV, X, graph, run, weight
+from tests.passes.graph.test_graph_passes import CONV, X, graph, run, weight
 
 import cct
 from cct.errors import UnsupportedModel

@@ -1,0 +1,1 @@
+"""Every figure of README and docs: each package is a command."""

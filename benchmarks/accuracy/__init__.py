@@ -1,0 +1,1 @@
+"""What pruning costs in accuracy, and what it gains in measured time."""

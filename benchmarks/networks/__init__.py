@@ -1,0 +1,1 @@
+"""Whole networks with random masks: speed, size, parity; nothing about accuracy."""

@@ -1,0 +1,1 @@
+"""Routines, chains and networks beside other engines, in turns."""

@@ -1,0 +1,1 @@
+"""How long training takes, and whether it can be killed at any moment."""

@@ -1,0 +1,1 @@
+"""Tests of cct: they mirror the tree."""

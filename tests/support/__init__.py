@@ -1,0 +1,1 @@
+"""What several tests use: cases, forged files, the CLI as a process."""
