@@ -9,7 +9,8 @@ from pathlib import Path
 import atheris
 import numpy as np
 import onnx
-from native.forge import MUTATIONS, base
+from native.forged.base_model import base
+from native.forged.forge import MUTATIONS
 
 from cct.operator.read_model import read_model
 from cct.workflows.inspect_onnx import inspect_onnx

@@ -32,7 +32,7 @@ def library_path() -> str:
 
 
 def load_library() -> ctypes.CDLL:
-    """The library's C functions (native/pattern_conv.h, native/cuda/cuda_conv.h).
+    """The library's C functions (native/cpu/pattern_conv.h, native/cuda/cuda_conv.h).
 
     Raises:
         LibraryError: the library is missing or does not load.

@@ -1,4 +1,4 @@
-"""The C seam of the library (`cct/native/pattern_conv.h`) for tensors on the CPU, computed by the threads of torch."""
+"""The C API of the library (`cct/native/cpu/pattern_conv.h`) for tensors on the CPU, on the threads of torch."""
 
 from __future__ import annotations
 

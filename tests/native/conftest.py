@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from native.cuda.host import compile_mock, write_fake_nvcc
-from native.seam import PATH
+from native.native_binding import PATH
 
 from tests.support.cases import Case, cases
 

@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from native.seam import ISAS, PATH
+from native.native_binding import ISAS, PATH
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "cct" / "native"
-HEADERS = (NATIVE / "pattern_conv.h", NATIVE / "cuda" / "cuda_conv.h")
+HEADERS = (NATIVE / "cpu" / "pattern_conv.h", NATIVE / "cuda" / "cuda_conv.h")
 
 if not shutil.which("nm"):
     pytest.skip("no nm to read symbols with", allow_module_level=True)
@@ -23,7 +23,7 @@ def symbols(*arguments: object, nm: str = "nm") -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def exports_the_entry_point_and_the_seam(library: object, nm: str) -> None:
+def exports_the_entry_point_and_the_c_api(library: object, nm: str) -> None:
     exported = {line.split()[-1] for line in symbols("-D", "--defined-only", library, nm=nm)}
     text = "\n".join(header.read_text() for header in HEADERS)
     declared = set(re.findall(r"^[\w* ]+?\*?\b(cct_\w+)\(", text, re.MULTILINE))
@@ -31,12 +31,12 @@ def exports_the_entry_point_and_the_seam(library: object, nm: str) -> None:
     assert exported == {"RegisterCustomOps"} | declared
 
 
-def test_only_the_entry_point_and_the_seam_are_exported():
-    exports_the_entry_point_and_the_seam(PATH, "nm")
+def test_only_the_entry_point_and_the_c_api_are_exported():
+    exports_the_entry_point_and_the_c_api(PATH, "nm")
 
 
-def test_only_the_entry_point_and_the_seam_are_exported_for_aarch64(aarch64_build):
-    exports_the_entry_point_and_the_seam(aarch64_build / "libcct_ops.so", "aarch64-linux-gnu-nm")
+def test_only_the_entry_point_and_the_c_api_are_exported_for_aarch64(aarch64_build):
+    exports_the_entry_point_and_the_c_api(aarch64_build / "libcct_ops.so", "aarch64-linux-gnu-nm")
 
 
 def test_neither_onnxruntime_nor_cuda_is_linked():

@@ -1,4 +1,4 @@
-"""The tests of the seam and of the operator again, on a build with the address and undefined behaviour sanitizers."""
+"""The tests of the C API and of the operator again, on a build with the address and undefined behaviour sanitizers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ HERE = Path(__file__).parent
 
 
 FILES = [
-    "test_packed.py",
-    "test_pattern_conv.py",
-    "test_lanes.py",
-    "test_strips.py",
-    "test_weight_gradient.py",
-    "test_operator.py",
+    "format/test_packed.py",
+    "cpu/test_pattern_conv.py",
+    "cpu/test_lanes.py",
+    "cpu/test_strips.py",
+    "cpu/test_weight_gradient.py",
+    "ort/test_operator.py",
 ]
 
 

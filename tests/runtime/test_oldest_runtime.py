@@ -60,7 +60,9 @@ def oldest() -> Path:
     return environment / "bin"
 
 
-@pytest.mark.parametrize("file", ["native/test_operator.py", "native/test_registration.py", "operator/test_spec.py"])
+@pytest.mark.parametrize(
+    "file", ["native/ort/test_operator.py", "native/ort/test_registration.py", "operator/test_spec.py"]
+)
 def test_the_tests_of_the_operator_pass(oldest, file):
     # onnx.reference is no leg of a runtime.
     command = [oldest / "pytest", "--quiet", "-p", "no:cacheprovider", "-k", "not reference", ROOT / "tests" / file]

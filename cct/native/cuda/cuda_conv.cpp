@@ -1,17 +1,17 @@
-// The seam: checks what comes in, and has the kernels of a plan launched.
-#include "cuda_conv.h"
+// The C API: checks what comes in, and has the kernels of a plan launched.
+#include "cuda/cuda_conv.h"
 
 #include <algorithm>
 #include <string>
 
-#include "../boundary.h"
-#include "../fault.h"
-#include "../packed.h"
-#include "cuda_plan.h"
-#include "driver.h"
-#include "fatbin.h"
-#include "gpu_weights.h"
-#include "launches.h"
+#include "cuda/cuda_plan.h"
+#include "cuda/driver.h"
+#include "cuda/fatbin.h"
+#include "cuda/gpu_weights.h"
+#include "cuda/launches.h"
+#include "format/boundary.h"
+#include "format/fault.h"
+#include "format/packed.h"
 
 using namespace cct;
 using namespace cct::cuda;

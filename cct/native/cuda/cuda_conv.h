@@ -1,11 +1,14 @@
-/* The seam of the CUDA routines: pattern convolution on pointers to a GPU's memory. No ONNX Runtime type.
+/* The C API of the CUDA routines: pattern convolution on pointers to a GPU's memory. No ONNX Runtime type.
  *
- * As in pattern_conv.h a function that fails returns NULL or a non-zero number and writes one line to
+ * As in cpu/pattern_conv.h a function that fails returns NULL or a non-zero number and writes one line to
  * `error`. */
 #ifndef CCT_CUDA_CONV_H
 #define CCT_CUDA_CONV_H
 
-#include "../pattern_conv.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/packed_struct.h"
 
 #ifdef __cplusplus
 extern "C" {

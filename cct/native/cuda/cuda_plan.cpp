@@ -1,8 +1,8 @@
-#include "cuda_plan.h"
+#include "cuda/cuda_plan.h"
 
 #include <algorithm>
 
-#include "../fault.h"
+#include "format/fault.h"
 
 namespace cct::cuda {
 namespace {

@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../packed.h"
-#include "driver.h"
-#include "slabs.h"
-#include "tiles.h"
+#include "cuda/driver.h"
+#include "cuda/slabs.h"
+#include "cuda/tiles.h"
+#include "format/packed.h"
 
 namespace cct::cuda {
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #ifdef CCT_EMULATE
-#include "emulator.h"
+#include "emulator.h"  // of the tests
 #else
 
 #define CCT_DEVICE __device__ __forceinline__

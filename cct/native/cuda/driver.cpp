@@ -1,12 +1,12 @@
-#include "driver.h"
+#include "cuda/driver.h"
 
 #include <dlfcn.h>
 
 #include <cstdlib>
 #include <memory>
 
-#include "../fault.h"
-#include "fatbin.h"
+#include "cuda/fatbin.h"
+#include "format/fault.h"
 
 namespace cct::cuda {
 namespace {

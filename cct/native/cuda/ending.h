@@ -3,8 +3,8 @@
 
 #include <type_traits>
 
-#include "device.h"
-#include "tiles.h"
+#include "cuda/device.h"
+#include "cuda/tiles.h"
 
 namespace cct::cuda {
 

@@ -64,7 +64,7 @@ endif()
 
 set(CCT_FATBIN ${CMAKE_CURRENT_BINARY_DIR}/pattern_conv.fatbin)
 add_custom_command(OUTPUT ${CCT_FATBIN}
-  COMMAND ${CCT_NVCC} ${CCT_FATBIN_FLAGS} ${codes} -MD -MF ${CCT_FATBIN}.d -o ${CCT_FATBIN}
+  COMMAND ${CCT_NVCC} ${CCT_FATBIN_FLAGS} ${codes} -I${CMAKE_CURRENT_SOURCE_DIR} -MD -MF ${CCT_FATBIN}.d -o ${CCT_FATBIN}
     ${CMAKE_CURRENT_SOURCE_DIR}/cuda/pattern_conv.cu
   MAIN_DEPENDENCY ${CMAKE_CURRENT_SOURCE_DIR}/cuda/pattern_conv.cu
   DEPFILE ${CCT_FATBIN}.d

@@ -1,6 +1,6 @@
-#include "fatbin.h"
+#include "cuda/fatbin.h"
 
-#include "../fault.h"
+#include "format/fault.h"
 
 #ifdef CCT_FATBIN
 

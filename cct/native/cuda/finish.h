@@ -1,7 +1,7 @@
 // Adds the partial sums of halo and gather, always in the same order, and does what follows.
 #pragma once
 
-#include "ending.h"
+#include "cuda/ending.h"
 
 namespace cct::cuda {
 

@@ -4,7 +4,7 @@
 // The pixels of all images are one sequence, so that small images share a tile.
 #pragma once
 
-#include "slab_products.h"
+#include "cuda/slab_products.h"
 
 namespace cct::cuda {
 

@@ -1,12 +1,12 @@
-#include "gpu_weights.h"
+#include "cuda/gpu_weights.h"
 
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
-#include "quads.h"
-#include "slabs.h"
-#include "taps.h"
+#include "cuda/quads.h"
+#include "cuda/slabs.h"
+#include "cuda/taps.h"
 
 namespace cct::cuda {
 namespace {

@@ -3,12 +3,12 @@
 
 #include <optional>
 
-#include "../packed.h"
-#include "cuda_conv.h"
-#include "cuda_plan.h"
-#include "driver.h"
-#include "launch.h"
-#include "tables.h"
+#include "cuda/cuda_conv.h"
+#include "cuda/cuda_plan.h"
+#include "cuda/driver.h"
+#include "cuda/launch.h"
+#include "cuda/tables.h"
+#include "format/packed.h"
 
 namespace cct::cuda {
 

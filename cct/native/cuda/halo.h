@@ -8,7 +8,7 @@
 // multiplied, slab s + 1 is transposed; so one barrier a slab will do.
 #pragma once
 
-#include "halo_tile.h"
+#include "cuda/halo_tile.h"
 
 namespace cct::cuda {
 

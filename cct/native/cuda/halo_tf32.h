@@ -3,7 +3,7 @@
 // there too. The loads round them.
 #pragma once
 
-#include "halo_tile.h"
+#include "cuda/halo_tile.h"
 
 namespace cct::cuda {
 

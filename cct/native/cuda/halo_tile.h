@@ -1,7 +1,7 @@
 // Which part of Y a block of threads of halo computes.
 #pragma once
 
-#include "slab_products.h"
+#include "cuda/slab_products.h"
 
 namespace cct::cuda {
 

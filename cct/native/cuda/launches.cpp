@@ -1,6 +1,6 @@
-#include "launches.h"
+#include "cuda/launches.h"
 
-#include "../fault.h"
+#include "format/fault.h"
 
 namespace cct::cuda {
 namespace {

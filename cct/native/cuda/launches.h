@@ -1,10 +1,10 @@
 // One run of a convolution: the launches of its plan.
 #pragma once
 
-#include "../packed.h"
-#include "cuda_plan.h"
-#include "driver.h"
-#include "gpu_weights.h"
+#include "cuda/cuda_plan.h"
+#include "cuda/driver.h"
+#include "cuda/gpu_weights.h"
+#include "format/packed.h"
 
 namespace cct::cuda {
 

@@ -1,13 +1,13 @@
 // The kernels of pattern convolution, by the names that the host asks for.
 //
 // Those for tensor cores are empty before compute capability 8.0: there the host runs plain.
-#include "finish.h"
-#include "gather.h"
-#include "halo.h"
-#include "halo_tf32.h"
-#include "plain.h"
-#include "pointwise.h"
-#include "to_chunks.h"
+#include "cuda/finish.h"
+#include "cuda/gather.h"
+#include "cuda/halo.h"
+#include "cuda/halo_tf32.h"
+#include "cuda/plain.h"
+#include "cuda/pointwise.h"
+#include "cuda/to_chunks.h"
 
 #if defined(CCT_EMULATE) || __CUDA_ARCH__ >= 800
 #define CCT_TENSOR_CORES(body) body

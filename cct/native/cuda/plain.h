@@ -1,7 +1,7 @@
 // Pattern convolution without tensor cores: exact products in float32, of any shape and type, on any GPU.
 #pragma once
 
-#include "ending.h"
+#include "cuda/ending.h"
 
 namespace cct::cuda {
 

@@ -8,7 +8,7 @@
 
 #include <type_traits>
 
-#include "slab_products.h"
+#include "cuda/slab_products.h"
 
 namespace cct::cuda {
 

@@ -1,10 +1,10 @@
-#include "quads.h"
+#include "cuda/quads.h"
 
 #include <algorithm>
 #include <tuple>
 
-#include "../fault.h"
-#include "taps.h"
+#include "cuda/taps.h"
+#include "format/fault.h"
 
 namespace cct::cuda {
 namespace {

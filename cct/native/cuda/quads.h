@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "../packed.h"
-#include "launch.h"
+#include "cuda/launch.h"
+#include "format/packed.h"
 
 namespace cct::cuda {
 

@@ -2,7 +2,7 @@
 // one.
 #pragma once
 
-#include "ending.h"
+#include "cuda/ending.h"
 
 namespace cct::cuda {
 

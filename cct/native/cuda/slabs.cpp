@@ -1,10 +1,10 @@
-#include "slabs.h"
+#include "cuda/slabs.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "../fault.h"
-#include "tf32.h"
+#include "cuda/tf32.h"
+#include "format/fault.h"
 
 namespace cct::cuda {
 namespace {

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <vector>
 
-#include "../fault.h"
-#include "cuda_conv.h"
-#include "driver.h"
+#include "cuda/cuda_conv.h"
+#include "cuda/driver.h"
+#include "format/fault.h"
 
 namespace cct::cuda {
 

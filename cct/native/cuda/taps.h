@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "../fault.h"
-#include "../packed.h"
-#include "launch.h"
+#include "cuda/launch.h"
+#include "format/fault.h"
+#include "format/packed.h"
 
 namespace cct::cuda {
 

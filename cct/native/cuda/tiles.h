@@ -2,7 +2,7 @@
 // made from its row of it.
 #pragma once
 
-#include "launch.h"
+#include "cuda/launch.h"
 
 #ifdef __CUDACC__
 #define CCT_BOTH __host__ __device__

@@ -1,8 +1,8 @@
 // X rearranged for gather: the channels of a chunk side by side, as tensor cores read them.
 #pragma once
 
-#include "device.h"
-#include "launch.h"
+#include "cuda/device.h"
+#include "cuda/launch.h"
 
 namespace cct::cuda {
 

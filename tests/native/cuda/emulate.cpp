@@ -1,6 +1,6 @@
 // The kernels as a library for the tests: cct_emulate runs one on the CPU.
-#include "pattern_conv.cu"
-#include "tiles.h"
+#include "cuda/pattern_conv.cu"
+#include "cuda/tiles.h"
 
 namespace {
 using namespace cct::emulator;

@@ -51,26 +51,26 @@ class Counters(ctypes.Structure):
 class Emulator:
     """The kernels, compiled by g++."""
 
-    def __init__(self, name: str = "kernels", device: Path = NATIVE / "cuda", optimize: str = "-O2") -> None:
+    def __init__(self, name: str = "kernels", sources: Path = NATIVE, optimize: str = "-O2") -> None:
         """Compiles the kernels in a folder unless that was done before.
 
         Args:
             name: of the library in build/, which has one of each name.
-            device: folder of the kernels.
+            sources: has the kernels in cuda/.
             optimize: g++'s option.
         """
         compiler = shutil.which("g++")
         if not compiler:
             pytest.skip("no g++ to compile the emulator with")
-        sources = [device / name for name in DEVICE_SOURCES] + [HERE / name for name in EMULATOR_SOURCES]
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+        files = [*(sources / "cuda" / name for name in DEVICE_SOURCES), *(HERE / name for name in EMULATOR_SOURCES)]
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
         library = ROOT / "build" / "cuda-emulator" / f"{name}-{digest}{optimize}.so"
         if not library.exists():
             library.parent.mkdir(parents=True, exist_ok=True)
             for old in library.parent.glob(f"{name}-*.so"):
                 old.unlink()
             options = ["-std=c++17", optimize, "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden"]
-            folders = [f"-I{folder}" for folder in (device, NATIVE, HERE)]
+            folders = [f"-I{folder}" for folder in (sources, NATIVE, HERE)]
             command = [compiler, *options, "-DCCT_EMULATE", *folders, str(HERE / "emulate.cpp"), "-o", f"{library}.new"]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr

@@ -2,9 +2,9 @@
 // is a fiber, so that the kernels' own source runs, and every access is watched.
 #pragma once
 
+#include "cuda/tf32.h"
 #include "emulated_block.h"
-#include "float16.h"
-#include "tf32.h"
+#include "format/float16.h"
 
 #define CCT_DEVICE inline
 #define CCT_UNROLL

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from native.cuda.host import STREAM, Gpu
-from native.seam import Arguments
+from native.native_binding import Arguments
 from numpy.typing import NDArray
 
 CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7

@@ -1,4 +1,4 @@
-"""The C seam of the CUDA routines (cuda_conv.h) through ctypes, on a driver that runs launches on the CPU."""
+"""The C API of the CUDA routines (cuda_conv.h) through ctypes, on a driver that runs launches on the CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from native.cuda import launch
 from native.cuda.tf32 import rounded
-from native.seam import Arguments, PackedStruct, SeamError
+from native.native_binding import Arguments, NativeError, PackedStruct
 from numpy.typing import NDArray
 
 from tests.support.cases import Case
@@ -66,14 +66,14 @@ def compile_mock() -> Path:
     compiler = shutil.which("g++")
     if not compiler:
         pytest.skip("no g++ to compile the driver with")
-    sources = [*sorted((NATIVE / "cuda").glob("*")), NATIVE / "float16.h", *sorted(HERE.glob("*.h"))]
+    sources = [*sorted((NATIVE / "cuda").glob("*")), NATIVE / "format" / "float16.h", *sorted(HERE.glob("*.h"))]
     sources.append(HERE / "mock_driver.cpp")
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     library = ROOT / "build" / "cuda-mock" / f"{digest}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         options = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden"]
-        folders = [f"-I{folder}" for folder in (NATIVE / "cuda", NATIVE, HERE)]
+        folders = [f"-I{folder}" for folder in (NATIVE, HERE)]
         command = [compiler, *options, "-DCCT_EMULATE", *folders, str(HERE / "mock_driver.cpp"), "-o", f"{library}.new"]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -172,7 +172,7 @@ class CudaConv:
         memory = memory or gpu.memory
         self.handle = gpu.host.cct_cuda_conv_create(struct, device, memory, error, len(error))
         if not self.handle:
-            raise SeamError(error.value.decode())
+            raise NativeError(error.value.decode())
 
     def __del__(self) -> None:
         if self.handle:
@@ -184,7 +184,7 @@ class CudaConv:
         x_dims = (ctypes.c_int64 * 4)(*shape)
         answers = dims, ctypes.byref(size), error, len(error)
         if self.gpu.host.cct_cuda_conv_prepare(self.handle, self.tf32, x_dims, *answers):
-            raise SeamError(error.value.decode())
+            raise NativeError(error.value.decode())
         return tuple(dims), size.value
 
     def run(self, x: NDArray[Any], z: NDArray[Any] | None = None, offset: int = 0) -> NDArray[Any]:
@@ -203,7 +203,7 @@ class CudaConv:
         )
         x_dims = (ctypes.c_int64 * 4)(*x.shape)
         if self.gpu.host.cct_cuda_conv_run(self.handle, self.tf32, x_dims, *pointers, STREAM, error, len(error)):
-            raise SeamError(error.value.decode())
+            raise NativeError(error.value.decode())
         return y.array()
 
 

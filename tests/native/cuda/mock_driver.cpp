@@ -11,8 +11,8 @@
 #include <mutex>
 #include <string>
 
-#include "pattern_conv.cu"
-#include "tiles.h"
+#include "cuda/pattern_conv.cu"
+#include "cuda/tiles.h"
 
 namespace {
 

@@ -21,14 +21,14 @@ class Mutant:
     found: str  # what the emulator says of it, a regular expression
 
     def write(self, folder: Path) -> None:
-        """The kernels with the fault."""
-        folder.mkdir(parents=True)
+        """The kernels with the fault, in cuda/ of the folder."""
+        (folder / "cuda").mkdir(parents=True)
         for name in DEVICE_SOURCES:
             source = (FOLDER / name).read_text()
             if name == self.file:
                 assert source.count(self.old) == 1, f"{self.name}: {source.count(self.old)} places in {name}"
                 source = source.replace(self.old, self.new)
-            (folder / name).write_text(source)
+            (folder / "cuda" / name).write_text(source)
 
 
 GATHER, HALO, POINTWISE, PLAIN = "cct_gather", "cct_halo", "cct_pointwise", "cct_plain"

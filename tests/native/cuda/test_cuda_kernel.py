@@ -9,7 +9,7 @@ import pytest
 from native.cuda.device_cases import Spec
 from native.cuda.fake_runtime import CUBLAS, DEVICE, USE_TF32, Refused, runtime_of
 from native.cuda.host import meant_by
-from native.seam import Arguments
+from native.native_binding import Arguments
 
 from cct.operator.spec import NAMES
 from tests.support.cases import TYPES

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from native.cuda.device_cases import Spec
 from native.cuda.host import DEVICES, Allocate, CudaConv, Gpu, Memory, Release, conv_of
-from native.seam import Arguments, SeamError
+from native.native_binding import Arguments, NativeError
 
 TESTS = Path(__file__).parents[2]
 SPEC = Spec("float16", (2, 16, 12, 16), 32, residual=True, act="relu")
@@ -90,7 +90,7 @@ def test_a_library_without_cuda_says_how_to_get_it(strict_build, mock_driver):
 @pytest.mark.parametrize("offset", [2, 8])
 def test_a_pointer_that_is_not_aligned_is_refused(gpu, offset):
     case = SPEC.draw()
-    with pytest.raises(SeamError, match=r"X at 0x[0-9a-f]+ is not aligned to 16 bytes"):
+    with pytest.raises(NativeError, match=r"X at 0x[0-9a-f]+ is not aligned to 16 bytes"):
         conv_of(gpu, case).run(case.x, case.z, offset)
 
 
@@ -98,7 +98,7 @@ def test_memory_that_is_not_there_is_an_error(gpu):
     memory = Memory(Allocate(lambda _, size: None), Release(lambda _, memory: None))
     case = SPEC.draw()
     arguments = Arguments.of(case.packed, case.bias, **case.geometry)
-    with pytest.raises(SeamError, match=r"not enough memory on the GPU for [0-9]+ bytes of weights"):
+    with pytest.raises(NativeError, match=r"not enough memory on the GPU for [0-9]+ bytes of weights"):
         CudaConv(gpu, arguments, memory=memory)
 
 
@@ -106,14 +106,14 @@ def test_a_launch_that_fails_is_named(gpu, monkeypatch):
     case = SPEC.draw()
     conv = conv_of(gpu, case)
     monkeypatch.setenv("CCT_MOCK_LAUNCH", "719")
-    with pytest.raises(SeamError, match=r"PatternConv: cct_\w+: CUDA_ERROR_LAUNCH_FAILED \(719\)"):
+    with pytest.raises(NativeError, match=r"PatternConv: cct_\w+: CUDA_ERROR_LAUNCH_FAILED \(719\)"):
         conv.run(case.x, case.z)
 
 
 def test_what_is_wrong_with_the_file_is_said_as_on_the_cpu(gpu):
     case = SPEC.draw()
     arguments = Arguments.of(case.packed, case.bias, **{**case.geometry, "strides": (0, 1)})
-    with pytest.raises(SeamError, match=r"PatternConv: strides = 0, not in 1\.\.65535"):
+    with pytest.raises(NativeError, match=r"PatternConv: strides = 0, not in 1\.\.65535"):
         CudaConv(gpu, arguments)
 
 

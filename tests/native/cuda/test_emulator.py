@@ -103,8 +103,8 @@ def last_nan(dtype: np.dtype[Any]) -> Any:
 
 def test_without_the_guard_of_tf32_a_nan_is_lost(tmp_path):
     """The test above would find that."""
-    Mutant("no-guard", "tf32.h", "const bool nan = ", "const bool nan = false && ", "", "").write(tmp_path / "kernels")
-    unguarded = Emulator("tf32-no-guard", tmp_path / "kernels", "-O0")
+    Mutant("no-guard", "tf32.h", "const bool nan = ", "const bool nan = false && ", "", "").write(tmp_path)
+    unguarded = Emulator("tf32-no-guard", tmp_path, "-O0")
     case = identity("cct_gather_64x64_tf32", "none")
     case.x[0, 0, 3, 2] = last_nan(case.x.dtype)
     made = device_case(case, "cct_gather_64x64_tf32")

@@ -13,7 +13,7 @@ from native.cuda.device_cases import SAME, SPECS, Spec
 from native.cuda.host import DEVICES, STREAM, Gpu, conv_of, meant_by
 from native.cuda.launch import TILES
 from native.cuda.slabs import Geometry, plain_tables, slab_tables
-from native.seam import SeamError
+from native.native_binding import NativeError
 
 from tests.support.cases import TYPES, cases
 
@@ -360,5 +360,5 @@ def test_plain_does_the_rest(gpu, no_run, spec, why):
 )
 def test_sizes_that_do_not_fit_are_refused(gpu, shape, message):
     conv = conv_of(gpu, Spec("float16", (1, 64, 8, 8), 64, keep=1.0, geometry=SAME).draw())
-    with pytest.raises(SeamError, match=message):
+    with pytest.raises(NativeError, match=message):
         conv.prepare(shape)

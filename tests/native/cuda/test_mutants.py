@@ -22,8 +22,8 @@ def complaint(emulator: Emulator, specs: list[Spec]) -> str:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_planted_faults_are_found(mutant: Mutant, tmp_path):
-    mutant.write(tmp_path / "kernels")
-    emulator = Emulator(mutant.name, tmp_path / "kernels", "-O0")
+    mutant.write(tmp_path)
+    emulator = Emulator(mutant.name, tmp_path, "-O0")
     specs = [spec for spec in SPECS if re.match(mutant.kernels, spec.kernel)]
     if mutant.found == CONFLICTS:
         counters = emulator.run(specs[0].build())[specs[0].kernel]

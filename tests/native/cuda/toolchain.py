@@ -91,7 +91,9 @@ def compile_kernels(architecture: str, source: Path = SOURCE) -> Compiled:
     OUTPUTS.mkdir(parents=True, exist_ok=True)
     path, log = (OUTPUTS / f"{key.hexdigest()[:16]}-{architecture}.{kind}" for kind in ("out", "log"))
     if not log.exists():
-        done = subprocess.run([*command, str(source), "-o", str(path)], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, f"-I{source.parents[1]}", str(source), "-o", str(path)], capture_output=True, text=True
+        )
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
         log.write_text(done.stdout + done.stderr)  # last: a run that is cut short leaves none

@@ -15,8 +15,9 @@ from collections.abc import Callable
 
 import numpy as np
 from native.cuda.host import DEVICES, CudaConv, Gpu
-from native.forge import base, forge_arguments, odd_shape
-from native.seam import PatternConv, SeamError
+from native.forged.base_model import base
+from native.forged.forge import forge_arguments, odd_shape
+from native.native_binding import NativeError, PatternConv
 
 from tests.support.cases import TYPES
 
@@ -27,7 +28,7 @@ def said_by(make: Callable[[], object]) -> str:
     """Why a convolution was refused; empty if it was not."""
     try:
         make()
-    except SeamError as error:
+    except NativeError as error:
         return str(error)
     return ""
 
@@ -50,7 +51,7 @@ def trial(gpu: Gpu, seed: int) -> str:
             if max(math.prod(shape), math.prod(dims), size) < SMALL:
                 conv.run(np.ones(shape))
                 outcome = "run"
-        except SeamError:
+        except NativeError:
             continue
     return outcome
 

@@ -9,7 +9,7 @@ import sys
 
 from native.cuda.device_cases import Spec
 from native.cuda.host import CudaConv, Gpu
-from native.seam import Arguments, SeamError
+from native.native_binding import Arguments, NativeError
 
 if __name__ == "__main__":
     library, driver, *device = sys.argv[1:]
@@ -17,7 +17,7 @@ if __name__ == "__main__":
     arguments = Arguments.of(case.packed, case.bias, **case.geometry, **case.clip)
     try:
         CudaConv(Gpu(library, driver), arguments, int(device[0]) if device else 0).run(case.x)
-    except SeamError as error:
+    except NativeError as error:
         print(error)
     else:
         print("done")

@@ -7,7 +7,6 @@ import onnx
 import onnx_ir as ir
 import pytest
 import torch
-from tests.passes.graph.test_graph_passes import CONV, X, graph, run, weight
 
 import cct
 from cct.errors import UnsupportedModel
@@ -17,6 +16,7 @@ from cct.passes.graph.add_functions import AddFunctions
 from cct.passes.graph.inline_functions import InlineFunctions
 from cct.passes.graph.pack_convolutions import PackConvolutions
 from cct.passes.graph.use_float16 import UseFloat16, to_float16
+from tests.passes.graph.test_graph_passes import CONV, X, graph, run, weight
 
 
 def use_float16(model):
