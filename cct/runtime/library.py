@@ -46,10 +46,17 @@ def load_library() -> ctypes.CDLL:
 
 @dataclass(frozen=True)
 class IsaRow:
-    """The library's routines for one instruction set, and whether the processor has it."""
+    """The library's routines for one instruction set.
+
+    Attributes:
+        name: of the instruction set.
+        supported: the processor has it.
+        serves_training: the sparse products of training are faster with it than the dense ones of torch.
+    """
 
     name: str
     supported: bool
+    serves_training: bool
 
 
 def isa_rows() -> list[IsaRow]:
@@ -63,7 +70,11 @@ def isa_rows() -> list[IsaRow]:
     library = load_library()
     library.cct_isa_name.restype = ctypes.c_char_p
     return [
-        IsaRow(library.cct_isa_name(row).decode(), bool(library.cct_isa_supported(row)))
+        IsaRow(
+            library.cct_isa_name(row).decode(),
+            bool(library.cct_isa_supported(row)),
+            bool(library.cct_isa_serves_training(row)),
+        )
         for row in range(library.cct_isa_count())
     ]
 
@@ -76,3 +87,13 @@ def isa() -> str:
     if not supported():
         return ""
     return os.environ.get("CCT_ISA") or next(row.name for row in isa_rows() if row.supported)
+
+
+def serves_training() -> bool:
+    """Whether the row that runs here serves training.
+
+    Raises:
+        LibraryError: the library is missing or does not load.
+    """
+    running = isa()
+    return any(row.serves_training for row in isa_rows() if row.name == running)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from cct.errors import OperatorError, StateError
-from cct.runtime.library import isa, load_library, supported
+from cct.runtime.library import load_library, serves_training, supported
 from cct.sparse_training.autograd import (
     DENSE,
     Choice,
@@ -26,7 +26,6 @@ from cct.sparse_training.autograd import (
 )
 from cct.sparse_training.products import Pair, SparseConvolution
 
-_FAST_ROWS = ("avx512", "avx2")
 _MOST_KEPT = 0.5  # density up to which the rule takes the sparse products
 _MOST_KEPT_STRIDED = 0.2  # and the input gradient with a stride, whose phases have to be put together
 _TIMED_RUNS = 3
@@ -210,7 +209,7 @@ def _pair(values: str | tuple[int, ...]) -> Pair:
 
 def _by_rule(mask: Tensor, stride: tuple[int, ...]) -> Choice:
     density = int(mask.count_nonzero()) / mask.numel()
-    if density > _MOST_KEPT or isa() not in _FAST_ROWS:
+    if density > _MOST_KEPT or not serves_training():
         return DENSE
     return Choice(True, stride == (1, 1) or density <= _MOST_KEPT_STRIDED, True)
 

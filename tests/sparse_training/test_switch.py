@@ -17,7 +17,7 @@ from cct.data.load_data import load_data
 from cct.errors import CctError, LibraryError, OperatorError, StateError
 from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
-from cct.runtime.library import isa, supported
+from cct.runtime.library import serves_training, supported
 from cct.sparse_training import switch
 from cct.sparse_training.autograd import DENSE, SPARSE, Choice
 from cct.sparse_training.switch import SparseConv2d
@@ -30,7 +30,7 @@ if not supported():
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 AT_ONCE = Recipe(compression=4, cut_at=0, sparse_training="measured")
-has_fast_row = pytest.mark.skipif(isa() not in ("avx512", "avx2"), reason="the rule leaves this processor dense")
+has_fast_row = pytest.mark.skipif(not serves_training(), reason="the rule leaves this processor dense")
 
 
 class Own(nn.Conv2d):
@@ -123,6 +123,13 @@ def test_the_rule_looks_at_density() -> None:
         assert switched(module) == expected
         step(module, pruner)
         pruner.finish()
+
+
+def test_the_rule_leaves_a_slow_row_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CCT_ISA", "generic")
+    module = net()
+    ClickTrain(module, Recipe(compression=4, cut_at=0), 8)
+    assert switched(module) == []
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script")  # torch does, for forward_ad

@@ -43,12 +43,12 @@ bool supports_generic() { return true; }
 // it; for neon, on one that QEMU emulates, which says nothing of its speed.
 const Isa kIsas[] = {
 #if defined(__x86_64__)
-    {"avx512", supports_avx512, &avx512::routine},
-    {"avx2", supports_avx2, &avx2::routine},
+    {"avx512", supports_avx512, true, &avx512::routine},
+    {"avx2", supports_avx2, true, &avx2::routine},
 #elif defined(__aarch64__)
-    {"neon", supports_neon, &neon::routine},
+    {"neon", supports_neon, false, &neon::routine},
 #endif
-    {"generic", supports_generic, &generic::routine},
+    {"generic", supports_generic, false, &generic::routine},
 };
 const int kIsaCount = sizeof(kIsas) / sizeof(kIsas[0]);
 

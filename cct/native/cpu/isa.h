@@ -7,7 +7,8 @@ namespace cct {
 
 struct Isa {
   const char* name;
-  bool (*supported)();  // by this CPU and its operating system
+  bool (*supported)();   // by this CPU and its operating system
+  bool serves_training;  // its sparse products beat the dense ones of torch
   const Routine* routine;
 };
 

@@ -116,6 +116,7 @@ using namespace cct;
 int cct_isa_count() { return kIsaCount; }
 const char* cct_isa_name(int row) { return row >= 0 && row < kIsaCount ? kIsas[row].name : nullptr; }
 int cct_isa_supported(int row) { return row >= 0 && row < kIsaCount && kIsas[row].supported(); }
+int cct_isa_serves_training(int row) { return row >= 0 && row < kIsaCount && kIsas[row].serves_training; }
 
 cct_pattern_conv* cct_pattern_conv_create(const cct_packed* packed, const char* isa, char* error,
                                           size_t error_size) {

@@ -28,10 +28,12 @@ typedef struct cct_threads {
   void* pool;
 } cct_threads;
 
-/* The ISA rows of this library, best first. */
+/* The ISA rows of this library, best first. A row serves training when its sparse products
+ * beat the dense ones of torch. */
 int cct_isa_count(void);
 const char* cct_isa_name(int row);
 int cct_isa_supported(int row);
+int cct_isa_serves_training(int row);
 
 /* Checks and rearranges the weights; nothing of `packed` is referred to afterwards. `isa` names a row; NULL
  * is the row that the environment variable CCT_ISA names or else the best that this CPU supports. */

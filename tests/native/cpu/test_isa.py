@@ -9,9 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from native.native_binding import ISAS, SUPPORTED, Arguments, NativeError, PatternConv
+from native.native_binding import ISAS, LIBRARY, SUPPORTED, Arguments, NativeError, PatternConv
 
 import cct
+from cct.runtime.library import isa_rows, serves_training
 from tests.support.cases import draw_packed
 
 ROWS = {"x86_64": ["avx512", "avx2", "generic"], "aarch64": ["neon", "generic"]}[platform.machine()]
@@ -42,6 +43,16 @@ def arguments() -> Arguments:
 def test_the_rows_of_this_platform_best_first():
     assert list(ISAS) == ROWS
     assert SUPPORTED[-1] == "generic"
+
+
+def test_the_rows_that_serve_training(monkeypatch):
+    assert {row.name for row in isa_rows() if row.serves_training} == {"avx512", "avx2"} & set(ROWS)
+    assert [LIBRARY.cct_isa_serves_training(row) for row in (-1, len(ISAS))] == [0, 0]
+    for isa in SUPPORTED:
+        monkeypatch.setenv("CCT_ISA", isa)
+        assert serves_training() == (isa in ("avx512", "avx2"))
+    monkeypatch.setenv("CCT_ISA", "sve")  # there is no such row
+    assert not serves_training()
 
 
 @pytest.mark.skipif("avx2" not in ROWS, reason="what sets these rows apart is part of every CPU of this kind")
