@@ -9,11 +9,11 @@ from pathlib import Path
 import atheris
 import numpy as np
 import onnx
-from native.forged.base_model import base
-from native.forged.forge import MUTATIONS
 
 from cct.operator.read_model import read_model
 from cct.workflows.inspect_onnx import inspect_onnx
+from tests.native.forged.base_model import base
+from tests.native.forged.forge import MUTATIONS
 
 FILE = Path(tempfile.mkdtemp()) / "m.onnx"
 DENSE = """<ir_version: 10, opset_import: ["": 18]>

@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from native.cuda.launch import TILES
-from native.cuda.sass import kernels
-from native.cuda.toolchain import NoToolchain, compile_kernels
-
 from benchmarks.gpu.budget import Costs
 from benchmarks.gpu.gpus import GPUS
 from benchmarks.gpu.layers import NETWORKS
 from benchmarks.gpu.loops import channel_last, slab_costs
 from benchmarks.gpu.tables import HEAD, report
+from tests.native.cuda.launch import TILES
+from tests.native.cuda.sass import kernels
+from tests.native.cuda.toolchain import NoToolchain, compile_kernels
 
 
 def costs_of(architecture: str) -> Costs:

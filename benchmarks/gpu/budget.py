@@ -10,11 +10,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from native.cuda.launch import Tile
-
 from benchmarks.gpu.gpus import Gpu
 from benchmarks.gpu.layers import BYTES, DENSE, Layer
 from benchmarks.gpu.loops import SlabCost
+from tests.native.cuda.launch import Tile
 
 LAYOUTS = ("NCHW", "pass", "channel-last")
 

@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from native.cuda.launch import Tile
-from native.cuda.sass import Kernel, Loop
-from native.cuda.slab_work import pixel_pieces, products, weight_pieces
-
 from benchmarks.gpu.gpus import ISSUED, SHARED_BYTES, Gpu
 from benchmarks.gpu.layers import SLAB
+from tests.native.cuda.launch import Tile
+from tests.native.cuda.sass import Kernel, Loop
+from tests.native.cuda.slab_work import pixel_pieces, products, weight_pieces
 
 WARP = 32
 PIECE = 16  # bytes

@@ -1,4 +1,5 @@
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from cct.checkpoint.build_network import build_network
 from cct.checkpoint.load_model import load_model
 from cct.errors import CheckpointError
 from cct.model_source import ModelSource
+from tests.support.tools import missing
 
 
 def why(arch: str, **arguments: object) -> str:
@@ -96,7 +98,8 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_timm(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("timm")
+    if not find_spec("timm"):
+        missing("no timm")
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("opened a connection"))
     assert build_network("timm.models:resnet10t", {"num_classes": 7}).module.num_classes == 7
     named = {"model_name": "resnet10t", "in_chans": 1}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tools import missing
+
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_asks_cct(shell, call):
@@ -40,7 +42,7 @@ def test_bash_completes(tmp_path):
     """The script in a real bash: what it puts into COMPREPLY for `cct bench --prov`."""
     bash = shutil.which("bash")
     if bash is None:
-        pytest.skip("there is no bash here")
+        missing("no bash")
     (tmp_path / "cct").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cct "$@"\n')
     (tmp_path / "cct").chmod(0o755)
     asked = 'COMP_WORDS=(cct bench --prov); COMP_CWORD=2; _cct_completion cct; echo "${COMPREPLY[@]}"'

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from native.cuda.tf32 import rounded
 
 from cct.runtime.session import PROVIDERS
 from cct.selftest.case import TF32_ROUNDING
@@ -18,6 +17,7 @@ from cct.selftest.run_case import run_case
 from cct.selftest.specs import SPECS, Spec
 from cct.selftest.time_chain import SHAPES
 from cct.workflows.selftest import run_self_test
+from tests.native.cuda.tf32 import rounded
 from tests.support.process import run
 
 SMALL = Spec((1, 8, 6, 8), 8, block=(8, 8), types="float32", keep=1.0, act="relu", residual=True)

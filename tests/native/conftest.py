@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from native.cuda.host import compile_mock, write_fake_nvcc
-from native.native_binding import PATH
 
+from tests.native.cuda.host import compile_mock, write_fake_nvcc
+from tests.native.native_binding import PATH
 from tests.support.cases import Case, cases
+from tests.support.tools import missing, one_maker
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,14 +26,14 @@ def build(name: str, *options: str) -> Path:
     beside = shutil.which("cmake", path=str(Path(sys.executable).parent))
     cmake = beside or shutil.which("cmake")
     if not cmake:
-        pytest.skip("no cmake to build the library with")
-    folder = ROOT / "build" / name
-    for command in (
-        [cmake, "-S", ROOT / "cct" / "native", "-B", folder, "-DCCT_WERROR=ON", *options],
-        [cmake, "--build", folder, "--parallel", "2"],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        missing("no cmake to build the library with")
+    with one_maker(name) as folder:
+        for command in (
+            [cmake, "-S", ROOT / "cct" / "native", "-B", folder, "-DCCT_WERROR=ON", *options],
+            [cmake, "--build", folder, "--parallel", "2"],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
@@ -45,9 +46,9 @@ def strict_build() -> Path:
 @pytest.fixture(scope="session")
 def fake_nvcc() -> Path:
     """What makes a library with CUDA routines, all but the kernels, on machines without nvcc."""
-    folder = ROOT / "build" / "fake-nvcc"
-    folder.mkdir(parents=True, exist_ok=True)
-    return write_fake_nvcc(folder / "nvcc")
+    with one_maker("fake-nvcc") as folder:
+        program = folder / "nvcc"
+        return program if program.exists() else write_fake_nvcc(program)
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +76,7 @@ def aarch64_build() -> Path:
     """For another CPU."""
     compiler = "aarch64-linux-gnu-g++"
     if not shutil.which(compiler):
-        pytest.skip(f"no {compiler} (Debian: g++-aarch64-linux-gnu) to compile for aarch64 with")
+        missing(f"no {compiler} (Debian: g++-aarch64-linux-gnu) to compile for aarch64 with")
     target = ("-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", f"-DCMAKE_CXX_COMPILER={compiler}")
     return build("native-aarch64", "-DCCT_CUDA=OFF", *target)
 
@@ -88,7 +89,7 @@ def sanitizer_environment(sanitizer_build: Path) -> dict[str, str]:
         asked = subprocess.run(["c++", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
         paths.append(asked.stdout.strip())
         if not Path(paths[-1]).is_absolute() or not Path(paths[-1]).exists():
-            pytest.skip(f"the compiler has no {name}")
+            missing(f"the compiler has no {name}")
     return {
         **os.environ,
         "CCT_TEST_LIBRARY": str(sanitizer_build / "libcct_ops.so"),
@@ -102,10 +103,10 @@ def sanitizer_environment(sanitizer_build: Path) -> dict[str, str]:
 def many_cores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[str, str]]:
     """Environment of a program that is to believe in so many cores, as a function (many_cores.c)."""
     if not shutil.which("cc"):
-        pytest.skip("no C compiler to pretend to have many cores with")
+        missing("no C compiler to pretend to have many cores with")
     library, here = tmp_path_factory.mktemp("cores") / "many_cores.so", Path(__file__).parent
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, here / "many_cores.c", "-ldl"], check=True)
-    changed = {"LD_PRELOAD": str(library), "PYTHONPATH": f"{here.parents[1]}:{here.parent}"}
+    changed = {"LD_PRELOAD": str(library), "PYTHONPATH": str(here.parents[1])}
     return lambda cores: {**os.environ, **changed, "CCT_TEST_CORES": str(cores)}
 
 

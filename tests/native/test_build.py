@@ -8,14 +8,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from native.native_binding import ISAS, PATH
+
+from tests.native.native_binding import ISAS, PATH
+from tests.support.tools import missing
 
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "cct" / "native"
 HEADERS = (NATIVE / "cpu" / "pattern_conv.h", NATIVE / "cuda" / "cuda_conv.h")
 
 if not shutil.which("nm"):
-    pytest.skip("no nm to read symbols with", allow_module_level=True)
+    missing("no nm to read symbols with")
 
 
 def symbols(*arguments: object, nm: str = "nm") -> list[str]:
@@ -66,7 +68,7 @@ def test_a_row_for_aarch64_shares_no_code_with_the_others(isa, aarch64_build):
 def test_elsewhere_the_build_installs_nothing_and_says_so(tmp_path):
     cmake = shutil.which("cmake")
     if not cmake:
-        pytest.skip("no cmake")
+        missing("no cmake")
     configure = [cmake, "-S", str(NATIVE), "-B", str(tmp_path / "b"), "-DCMAKE_SYSTEM_NAME=Linux",
                  "-DCMAKE_SYSTEM_PROCESSOR=riscv64"]  # fmt: skip
     done = subprocess.run(configure, capture_output=True, text=True, check=True)

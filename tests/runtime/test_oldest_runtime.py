@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import cct
+from tests.support.tools import BUILD, missing
 
 ROOT = Path(__file__).parents[2]
 OLDEST = "1.18"
@@ -41,7 +42,7 @@ print(json.dumps([onnxruntime.__version__, sorted({"torch", "onnx"} & set(sys.mo
 @pytest.fixture(scope="session")
 def oldest() -> Path:
     """Folder of the programs of an environment with that runtime and this cct; kept in build/."""
-    environment = ROOT / "build" / "oldest-runtime"
+    environment = BUILD / "oldest-runtime"
     for command in (
         [sys.executable, "-m", "venv", environment],
         [environment / "bin" / "pip", "install", "--quiet", "--only-binary=:all:", *NEEDED],
@@ -50,7 +51,7 @@ def oldest() -> Path:
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             version = ".".join(map(str, sys.version_info[:2]))
-            pytest.skip(f"no environment with onnxruntime {OLDEST} for Python {version}: {said[-1] if said else ''}")
+            missing(f"no environment with onnxruntime {OLDEST} for Python {version}: {said[-1] if said else ''}")
     # The package as an installation has it, by links: nothing to build, and always what is in the repository.
     (packages,) = environment.glob("lib/python*/site-packages")
     shutil.rmtree(packages / "cct", ignore_errors=True)

@@ -9,7 +9,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import pytest
+from tests.support.tools import missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def python(
     command = [sys.executable, "-S", *map(str, arguments)]
     if elsewhere:
         if not shutil.which("setarch"):
-            pytest.skip("no setarch (util-linux) to pretend to be another processor with")
+            missing("no setarch (util-linux) to pretend to be another processor with")
         command = ["setarch", "linux32", *command]
     path = os.pathsep.join([str(folder), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     environment = {**os.environ, "PYTHONPATH": path, **variables}

@@ -7,9 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 import torchvision
-from native.cuda import toolchain
-from native.cuda.launch import TILES, Tile
-from native.cuda.sass import Loop, Operation
 
 from benchmarks.gpu import __main__ as budget_command
 from benchmarks.gpu import budget, roofline
@@ -18,6 +15,10 @@ from benchmarks.gpu.gpus import GPUS
 from benchmarks.gpu.layers import CHAIN_ENDS, DENSE, NETWORKS, REDUCTIONS, Layer
 from benchmarks.gpu.loops import SlabCost, channel_last, slab_cost
 from benchmarks.gpu.tables import speed_ups
+from tests.native.cuda import toolchain
+from tests.native.cuda.launch import TILES, Tile
+from tests.native.cuda.sass import Loop, Operation
+from tests.support.tools import missing
 
 A100, H100 = GPUS["A100"], GPUS["H100"]
 GATHER = Tile("gather", "gather", "float16", 1, 128, 128, 64, 64, 3, 0)
@@ -205,7 +206,7 @@ def test_the_command(monkeypatch, capsys):
         toolchain.nvcc()
         toolchain.nvdisasm()
     except toolchain.NoToolchain as reason:
-        pytest.skip(str(reason))
+        missing(str(reason))
     monkeypatch.setattr("sys.argv", ["benchmarks.gpu", "--gpu", "A100", "--network", "VGG-16"])
     budget_command.main()
     out = capsys.readouterr().out

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
-from native.native_binding import Arguments, PatternConv
 from numpy.typing import NDArray
 
+from tests.native.native_binding import Arguments, PatternConv
 from tests.support.cases import CLIPS, Case, draw_packed, draw_values
 
 T = TypeVar("T")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from native.native_binding import DTYPES, Arguments, float_type
 from numpy.typing import NDArray
 
+from tests.native.native_binding import DTYPES, Arguments, float_type
 from tests.support.cases import EPS, Case
+from tests.support.tools import missing
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[2] / "cct" / "native"
@@ -34,7 +34,7 @@ class Emulator:
         """
         for program, package in ((str(command[0]), "qemu-user"), (compiler, "g++")):
             if not shutil.which(program):
-                pytest.skip(f"no {program} (Debian: {package}) to run programs of another CPU with")
+                missing(f"no {program} (Debian: {package}) to run programs of another CPU with")
         self.command, self._folder, self._program, self._beyond = command, folder, folder / "run_cases", beyond
         compile_it = [compiler, "-std=c++17", "-O1", "-pthread", f"-I{NATIVE}"]
         compile_it += [str(HERE / "run_cases.cpp"), f"-L{library}", "-lcct_ops", f"-Wl,-rpath,{library}"]

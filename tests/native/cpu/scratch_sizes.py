@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from native.native_binding import SUPPORTED, Arguments, PatternConv, WeightGradient
 
+from tests.native.native_binding import SUPPORTED, Arguments, PatternConv, WeightGradient
 from tests.support.cases import draw_packed
 
 Geometry = dict[str, tuple[int, ...]]

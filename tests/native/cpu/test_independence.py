@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from native.cpu.boundaries import Answered, boundary_grid, convolution, same_bits, words
-from native.native_binding import SUPPORTED
 from numpy.typing import NDArray
 
 from cct.operator import spec
+from tests.native.cpu.boundaries import Answered, boundary_grid, convolution, same_bits, words
+from tests.native.native_binding import SUPPORTED
 from tests.support.cases import Case, draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)

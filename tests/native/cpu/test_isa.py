@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from native.native_binding import ISAS, LIBRARY, SUPPORTED, Arguments, NativeError, PatternConv
 
 import cct
 from cct.runtime.library import isa_rows, serves_training
+from tests.native.native_binding import ISAS, LIBRARY, SUPPORTED, Arguments, NativeError, PatternConv
 from tests.support.cases import draw_packed
 
 ROWS = {"x86_64": ["avx512", "avx2", "generic"], "aarch64": ["neon", "generic"]}[platform.machine()]

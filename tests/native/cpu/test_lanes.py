@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from native.cpu.boundaries import KERNELS, Answered, answered_grid, boundary_cases, convolution, without_filters
-from native.native_binding import SUPPORTED
 
+from tests.native.cpu.boundaries import KERNELS, Answered, answered_grid, boundary_cases, convolution, without_filters
+from tests.native.native_binding import SUPPORTED
 from tests.support.cases import draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)

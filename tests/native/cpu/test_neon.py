@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from native.cpu.boundaries import KERNELS, boundary_grid
-from native.cpu.emulator import Emulator, written
 
+from tests.native.cpu.boundaries import KERNELS, boundary_grid
+from tests.native.cpu.emulator import Emulator, written
 from tests.support.cases import TYPES, draw_packed, draw_values
 
 SAME = {"pads": (1, 1, 1, 1)}

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from native.cpu.boundaries import KERNELS, boundary_grid, same_bits
-from native.cpu.emulator import Emulator, written
-from native.native_binding import ISAS
 
+from tests.native.cpu.boundaries import KERNELS, boundary_grid, same_bits
+from tests.native.cpu.emulator import Emulator, written
+from tests.native.native_binding import ISAS
 from tests.support.cases import Case, draw_packed, draw_values
+from tests.support.tools import missing
 
 if platform.machine() != "x86_64":
     pytest.skip("these are CPUs for x86-64", allow_module_level=True)
 if not shutil.which("qemu-x86_64"):
-    pytest.skip("no qemu-x86_64 (Debian: qemu-user) to run programs with", allow_module_level=True)
+    missing("no qemu-x86_64 (Debian: qemu-user) to run programs with")
 
 HAS = {"Nehalem": ["generic"], "Haswell": ["avx2", "generic"]}  # best first
 INSTRUCTIONS = {"avx2": "vpxor %ymm0, %ymm0, %ymm0", "avx512": "vpxord %zmm0, %zmm0, %zmm0"}

@@ -10,8 +10,8 @@ import onnx
 import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
-from native.native_binding import SUPPORTED, Arguments, NativeError, PatternConv, run
 
+from tests.native.native_binding import SUPPORTED, Arguments, NativeError, PatternConv, run
 from tests.support.cases import EPS, TYPES, cases, draw_packed, draw_values
 
 SAME = {"pads": (1, 1, 1, 1)}

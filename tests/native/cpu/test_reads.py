@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-from native.cpu.fenced import Fenced
-from native.native_binding import SUPPORTED, Arguments, PatternConv
 
+from tests.native.cpu.fenced import Fenced
+from tests.native.native_binding import SUPPORTED, Arguments, PatternConv
 from tests.support.cases import Case, draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from native.cpu.scratch_sizes import scratch_cases
+from tests.native.cpu.scratch_sizes import scratch_cases
 
 HERE = Path(__file__).parent
 MOST_WORKERS, SLOT_CACHES = 64, 2  # job.h, plan.h

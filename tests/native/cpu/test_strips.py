@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from native.cpu.boundaries import (
+
+from tests.native.cpu.boundaries import (
     KERNELS,
     Answered,
     answered_grid,
@@ -16,8 +17,7 @@ from native.cpu.boundaries import (
     same_bits,
     without_filters,
 )
-from native.native_binding import SUPPORTED
-
+from tests.native.native_binding import SUPPORTED
 from tests.support.cases import draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from native.conftest import build
-from native.native_binding import SUPPORTED
+
+from tests.native.conftest import build
+from tests.native.native_binding import SUPPORTED
+from tests.support.tools import missing
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[2] / "cct" / "native"
@@ -31,7 +33,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     (folder / "empty.cpp").write_text("int main() {}")
     command = ["c++", "-fsanitize=thread", folder / "empty.cpp", "-o", folder / "empty"]
     if not shutil.which("c++") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("no compiler with ThreadSanitizer")
+        missing("no compiler with ThreadSanitizer")
     if subprocess.run([folder / "empty"], capture_output=True).returncode:
         pytest.skip("ThreadSanitizer does not run on this kernel")
     library = build("native-thread-sanitizer", "-DCCT_SANITIZE_THREADS=ON", "-DCCT_CUDA=OFF")

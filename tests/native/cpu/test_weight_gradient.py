@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from native.cpu.boundaries import boundary_cases, boundary_grid, same_bits, words
-from native.cpu.fenced import Fenced
-from native.native_binding import SUPPORTED, Arguments, NativeError, PatternConv, WeightGradient
 from numpy.typing import NDArray
 
+from tests.native.cpu.boundaries import boundary_cases, boundary_grid, same_bits, words
+from tests.native.cpu.fenced import Fenced
+from tests.native.native_binding import SUPPORTED, Arguments, NativeError, PatternConv, WeightGradient
 from tests.support.cases import EPS, Case, cases, draw_packed, draw_values
 
 rows = pytest.mark.parametrize("isa", SUPPORTED)

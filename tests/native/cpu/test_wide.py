@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from native.cpu.boundaries import Answered, convolution, same_bits, words
-from native.cpu.fenced import Fenced
-from native.native_binding import SUPPORTED
 
+from tests.native.cpu.boundaries import Answered, convolution, same_bits, words
+from tests.native.cpu.fenced import Fenced
+from tests.native.native_binding import SUPPORTED
 from tests.support.cases import draw_packed, draw_values
 
 CHANNELS, LARGE = 100, 1_500_000

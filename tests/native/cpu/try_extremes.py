@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from native.cpu.boundaries import words
-from native.cpu.fenced import Fenced
-from native.native_binding import LIBRARY, SUPPORTED, Arguments, ParallelFor, PatternConv, Threads, float_type
 from numpy.typing import NDArray
 
 from cct.operator import spec
+from tests.native.cpu.boundaries import words
+from tests.native.cpu.fenced import Fenced
+from tests.native.native_binding import LIBRARY, SUPPORTED, Arguments, ParallelFor, PatternConv, Threads, float_type
 from tests.support.cases import CLIPS, EPS, TYPES, Case, draw_packed, draw_values
 
 MOST_NUMBERS, MOST_PRODUCTS = 150_000, 15_000_000

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from native.cuda import toolchain
+
+from tests.native.cuda import toolchain
+from tests.support.tools import missing
 
 
 def _tool(find: Callable[[], list[str]]) -> list[str]:
     try:
         return find()
     except toolchain.NoToolchain as reason:
-        pytest.skip(str(reason))
+        missing(str(reason))
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from native.cuda import launch
-from native.cuda.launch import PLAIN, THREADS, TILES
-from native.cuda.slabs import Geometry, plain_tables, slab_tables
-from native.cuda.tf32 import rounded
 from numpy.typing import NDArray
 
+from tests.native.cuda import launch
+from tests.native.cuda.launch import PLAIN, THREADS, TILES
+from tests.native.cuda.slabs import Geometry, plain_tables, slab_tables
+from tests.native.cuda.tf32 import rounded
 from tests.support.cases import Case, draw_packed, draw_values
 
 Array = NDArray[Any]

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from native.cuda.host import STREAM, Gpu
-from native.native_binding import Arguments
 from numpy.typing import NDArray
+
+from tests.native.cuda.host import STREAM, Gpu
+from tests.native.native_binding import Arguments
 
 CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7
 ALLOCATOR, GPU_MEMORY, CPU_MEMORY, CONTEXT, INFO = range(1, 6)

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from native.cuda import launch
-from native.cuda.tf32 import rounded
-from native.native_binding import Arguments, NativeError, PackedStruct
 from numpy.typing import NDArray
 
+from tests.native.cuda import launch
+from tests.native.cuda.tf32 import rounded
+from tests.native.native_binding import Arguments, NativeError, PackedStruct
 from tests.support.cases import Case
+from tests.support.tools import missing, one_maker
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -65,13 +65,14 @@ def compile_mock() -> Path:
     """mock_driver.cpp, compiled once for each state of the sources."""
     compiler = shutil.which("g++")
     if not compiler:
-        pytest.skip("no g++ to compile the driver with")
+        missing("no g++ to compile the driver with")
     sources = [*sorted((NATIVE / "cuda").glob("*")), NATIVE / "format" / "float16.h", *sorted(HERE.glob("*.h"))]
     sources.append(HERE / "mock_driver.cpp")
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    library = ROOT / "build" / "cuda-mock" / f"{digest}.so"
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
+    with one_maker("cuda-mock") as folder:
+        library = folder / f"{digest}.so"
+        if library.exists():
+            return library
         options = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden"]
         folders = [f"-I{folder}" for folder in (NATIVE, HERE)]
         command = [compiler, *options, "-DCCT_EMULATE", *folders, str(HERE / "mock_driver.cpp"), "-o", f"{library}.new"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from native.cuda.device_cases import DeviceCase
-from native.cuda.launch import THREADS
-from native.cuda.ptx.counters import Counters
-from native.cuda.ptx.global_memory import GlobalMemory
-from native.cuda.ptx.parse import Function, parse
-from native.cuda.ptx.run import launch
-from native.cuda.toolchain import SOURCE, compile_kernels
+from tests.native.cuda.device_cases import DeviceCase
+from tests.native.cuda.launch import THREADS
+from tests.native.cuda.ptx.counters import Counters
+from tests.native.cuda.ptx.global_memory import GlobalMemory
+from tests.native.cuda.ptx.parse import Function, parse
+from tests.native.cuda.ptx.run import launch
+from tests.native.cuda.toolchain import SOURCE, compile_kernels
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from native.cuda.emulation import DEVICE_SOURCES
-from native.cuda.launch import FOLDER
+from tests.native.cuda.emulation import DEVICE_SOURCES
+from tests.native.cuda.launch import FOLDER
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from native.cuda.toolchain import nvdisasm
+from tests.native.cuda.toolchain import nvdisasm
 
 SECTION = re.compile(r"^\.text\.(\w+):")
 LABEL = re.compile(r"^(\.L\w+):")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from native.cuda.launch import SLAB_STEPS, THREADS, Tile
+from tests.native.cuda.launch import SLAB_STEPS, THREADS, Tile
 
 BLOCKS = 2  # that the registers of a multiprocessor hold, for each kernel with tensor cores: CCT_KERNEL's last argument
 

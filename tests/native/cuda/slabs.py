@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from native.cuda.launch import QUAD, SLAB_STEPS, Tile
-from native.cuda.tf32 import to_tf32
 from numpy.typing import NDArray
 
 from cct.operator.packed import Packed, unpack
+from tests.native.cuda.launch import QUAD, SLAB_STEPS, Tile
+from tests.native.cuda.tf32 import to_tf32
 
 Ints = NDArray[np.int32]
 

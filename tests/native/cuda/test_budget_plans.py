@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from native.cuda.device_cases import Spec
-from native.cuda.host import DEVICES, Gpu, conv_of
-from native.cuda.launch import TILES
-from native.cuda.slabs import Geometry
 
 from benchmarks.gpu.budget import Costs, Work, chosen
 from benchmarks.gpu.gpus import GPUS
 from benchmarks.gpu.layers import NETWORKS
 from benchmarks.gpu.loops import SlabCost
+from tests.native.cuda.device_cases import Spec
+from tests.native.cuda.host import DEVICES, Gpu, conv_of
+from tests.native.cuda.launch import TILES
+from tests.native.cuda.slabs import Geometry
 
 COSTS = Costs({name: SlabCost(tile, 1, 1, 1) for name, tile in TILES.items()}, {})
 REDUCTION = 2.25  # what a pattern of 4 leaves of 9; of 1x1 as many blocks

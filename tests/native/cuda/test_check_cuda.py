@@ -16,6 +16,7 @@ from cct.runtime.check_cuda import check_cuda
 from cct.runtime.cuda_build import PTX, CudaBuild, cuda_build
 from cct.runtime.cuda_driver import Gpu, find_driver
 from tests.support.process import run
+from tests.support.tools import missing
 
 SOURCE = Path(__file__).parent / "fake_driver.c"
 NATIVE = Path(__file__).parents[3] / "cct" / "native"
@@ -29,7 +30,7 @@ def driver(tmp_path, monkeypatch):
     """Makes this process find a driver: driver(MAJOR=7) and so on."""
     compiler = shutil.which("cc")
     if not compiler:
-        pytest.skip("no cc to compile a driver with")
+        missing("no cc to compile a driver with")
 
     def make(**other: int) -> Path:
         stated = {"VERSION": 13000, "FAILURE": 0, "COUNT": 1, "MAJOR": 9, "MINOR": 0} | other

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from native.cuda.host import NATIVE, write_fake_nvcc
+
+from tests.native.cuda.host import NATIVE, write_fake_nvcc
+from tests.support.tools import missing
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def configure(tmp_path, monkeypatch):
     """A function that configures the library and returns the lines that speak of CUDA."""
     cmake = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
     if not cmake:
-        pytest.skip("no cmake")
+        missing("no cmake")
     monkeypatch.delenv("CUDACXX", raising=False)
 
     def configure(*options, path=None, **environment):

@@ -6,12 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
-from native.cuda.device_cases import Spec
-from native.cuda.fake_runtime import CUBLAS, DEVICE, USE_TF32, Refused, runtime_of
-from native.cuda.host import meant_by
-from native.native_binding import Arguments
 
 from cct.operator.spec import NAMES
+from tests.native.cuda.device_cases import Spec
+from tests.native.cuda.fake_runtime import CUBLAS, DEVICE, USE_TF32, Refused, runtime_of
+from tests.native.cuda.host import meant_by
+from tests.native.native_binding import Arguments
 from tests.support.cases import TYPES
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

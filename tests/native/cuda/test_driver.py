@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from native.cuda.device_cases import Spec
-from native.cuda.host import DEVICES, Allocate, CudaConv, Gpu, Memory, Release, conv_of
-from native.native_binding import Arguments, NativeError
+
+from tests.native.cuda.device_cases import Spec
+from tests.native.cuda.host import DEVICES, Allocate, CudaConv, Gpu, Memory, Release, conv_of
+from tests.native.native_binding import Arguments, NativeError
 
 TESTS = Path(__file__).parents[2]
 SPEC = Spec("float16", (2, 16, 12, 16), 32, residual=True, act="relu")
@@ -29,8 +30,8 @@ def gpu(cuda_library, mock_driver) -> Gpu:
 
 def said(library, driver, device=0, **environment) -> str:
     """What a fresh process prints: the library looks for a driver once."""
-    command = [sys.executable, "-m", "native.cuda.try_host", str(library), str(driver), str(device)]
-    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}", **environment}
+    command = [sys.executable, "-m", "tests.native.cuda.try_host", str(library), str(driver), str(device)]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent), **environment}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()

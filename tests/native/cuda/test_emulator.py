@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from native.cuda.device_cases import ONE, SPECS, Spec, device_case
-from native.cuda.emulation import Emulator, conflicts
-from native.cuda.launch import ARGUMENTS, PLAIN, TILES
-from native.cuda.mutants import Mutant
-from native.cuda.slabs import Geometry
-from native.cuda.tf32 import rounded
 
+from tests.native.cuda.device_cases import ONE, SPECS, Spec, device_case
+from tests.native.cuda.emulation import Emulator, conflicts
+from tests.native.cuda.launch import ARGUMENTS, PLAIN, TILES
+from tests.native.cuda.mutants import Mutant
+from tests.native.cuda.slabs import Geometry
+from tests.native.cuda.tf32 import rounded
 from tests.support.cases import Case, draw_packed, draw_values
 
 KERNELS = [*TILES, *PLAIN]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native.cuda.device_cases import SAME, SPECS, Spec
-from native.cuda.host import DEVICES, STREAM, Gpu, conv_of, meant_by
-from native.cuda.launch import TILES
-from native.cuda.slabs import Geometry, plain_tables, slab_tables
-from native.native_binding import NativeError
 
+from tests.native.cuda.device_cases import SAME, SPECS, Spec
+from tests.native.cuda.host import DEVICES, STREAM, Gpu, conv_of, meant_by
+from tests.native.cuda.launch import TILES
+from tests.native.cuda.slabs import Geometry, plain_tables, slab_tables
+from tests.native.native_binding import NativeError
 from tests.support.cases import TYPES, cases
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from native.cuda.device_cases import SPECS, Spec
-from native.cuda.emulation import Emulator, Fault, conflicts
-from native.cuda.mutants import CONFLICTS, MUTANTS, TF32_HALO, TF32_POINTWISE, Mutant
+
+from tests.native.cuda.device_cases import SPECS, Spec
+from tests.native.cuda.emulation import Emulator, Fault, conflicts
+from tests.native.cuda.mutants import CONFLICTS, MUTANTS, TF32_HALO, TF32_POINTWISE, Mutant
 
 
 def complaint(emulator: Emulator, specs: list[Spec]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from native.cuda import interpreter
-from native.cuda.device_cases import SPECS
-from native.cuda.interpreter import kernels
-from native.cuda.launch import HELPERS, PLAIN, TILES
-from native.cuda.ptx.counters import Counters
+
+from tests.native.cuda import interpreter
+from tests.native.cuda.device_cases import SPECS
+from tests.native.cuda.interpreter import kernels
+from tests.native.cuda.launch import HELPERS, PLAIN, TILES
+from tests.native.cuda.ptx.counters import Counters
 
 FIRST_OF_EACH = list({spec.kernel: spec for spec in reversed(SPECS)}.values())
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from native.cuda import interpreter
-from native.cuda.device_cases import SPECS, Spec
-from native.cuda.ptx.errors import PtxError, UnknownPtx
-from native.cuda.ptx.parse import Function, parse
-from native.cuda.toolchain import SOURCE, compile_kernels
+
+from tests.native.cuda import interpreter
+from tests.native.cuda.device_cases import SPECS, Spec
+from tests.native.cuda.ptx.errors import PtxError, UnknownPtx
+from tests.native.cuda.ptx.parse import Function, parse
+from tests.native.cuda.toolchain import SOURCE, compile_kernels
 
 # Of each way to load, the kernels with the least code: the compiler takes most of the time.
 FLOAT16 = ("cct_gather_64x64", "cct_halo_16x16x64", "cct_halo_8x32x64_by4", "cct_pointwise_64x64")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from native.cuda.host import DEVICES, Gpu, conv_of
-from native.cuda.launch import HELPERS, PLAIN, TILES
 
 from cct.selftest.specs import SPECS
+from tests.native.cuda.host import DEVICES, Gpu, conv_of
+from tests.native.cuda.launch import HELPERS, PLAIN, TILES
 
 
 @pytest.mark.parametrize("device", ["8.0", "9.0"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from native.cuda import sass
-from native.cuda.launch import SLAB_STEPS, THREADS, TILES
-from native.cuda.slab_work import BLOCKS, copies, pixel_loads, products, rounded_loads, rounds, weight_loads
-from native.cuda.toolchain import compile_kernels
+
+from tests.native.cuda import sass
+from tests.native.cuda.launch import SLAB_STEPS, THREADS, TILES
+from tests.native.cuda.slab_work import BLOCKS, copies, pixel_loads, products, rounded_loads, rounds, weight_loads
+from tests.native.cuda.toolchain import compile_kernels
 
 # At most this many instructions for each on the tensor cores, by the pixels and channels of a warp's tile. On A100 a
 # quarter of a multiprocessor takes 8 cycles for one of those and issues an instruction in each: less than half of what

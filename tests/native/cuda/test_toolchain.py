@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from native.cuda import toolchain
-from native.cuda.toolchain import NoToolchain
+
+from tests.native.cuda import toolchain
+from tests.native.cuda.toolchain import NoToolchain
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.tools import BUILD, one_maker
+
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "cct" / "native" / "cuda" / "pattern_conv.cu"
-FOLDER = ROOT / "build" / "cuda-toolchain"
-OUTPUTS = ROOT / "build" / "cuda-kernels"
+FOLDER = BUILD / "cuda-toolchain"
 
 # Of one release: newer PTX than the oldest driver we support can translate would be of no use.
 COMPILER = tuple(
@@ -49,16 +50,16 @@ def installed(place: Path, requirements: Sequence[str]) -> Path:
     Raises:
         NoToolchain: pip could not.
     """
-    home = place / "nvidia" / "cu13"
-    if not (place / "complete").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place)]
-        done = subprocess.run([*install, *requirements], capture_output=True, text=True)
-        if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no reason given"]
-            raise NoToolchain(f"pip brings no {requirements[0]}: {errors[-1]}")
-        (place / "complete").touch()
-    return home
+    with one_maker("cuda-toolchain"):
+        if not (place / "complete").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place)]
+            done = subprocess.run([*install, *requirements], capture_output=True, text=True)
+            if done.returncode:
+                errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no reason given"]
+                raise NoToolchain(f"pip brings no {requirements[0]}: {errors[-1]}")
+            (place / "complete").touch()
+    return place / "nvidia" / "cu13"
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,12 @@ def compile_kernels(architecture: str, source: Path = SOURCE) -> Compiled:
     for file in sorted(source.parent.glob("*.*")):
         if file.suffix in (".h", ".cu"):
             key.update(file.name.encode() + file.read_bytes())
-    OUTPUTS.mkdir(parents=True, exist_ok=True)
-    path, log = (OUTPUTS / f"{key.hexdigest()[:16]}-{architecture}.{kind}" for kind in ("out", "log"))
-    if not log.exists():
-        done = subprocess.run(
-            [*command, f"-I{source.parents[1]}", str(source), "-o", str(path)], capture_output=True, text=True
-        )
-        if done.returncode:
-            raise RuntimeError(done.stdout + done.stderr)
-        log.write_text(done.stdout + done.stderr)  # last: a run that is cut short leaves none
+    with one_maker("cuda-kernels") as folder:
+        path, log = (folder / f"{key.hexdigest()[:16]}-{architecture}.{kind}" for kind in ("out", "log"))
+        if not log.exists():
+            command += [f"-I{source.parents[1]}", str(source), "-o", str(path)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(done.stdout + done.stderr)
+            log.write_text(done.stdout + done.stderr)  # last: a run that is cut short leaves none
     return Compiled(path, log.read_text())

@@ -1,6 +1,6 @@
 """Makes convolutions of forged numbers on the driver of the tests, which runs nothing, and counts what comes of it.
 
-    python -m native.cuda.try_forged_cuda LIBRARY DRIVER COUNT SEED
+    python -m tests.native.cuda.try_forged_cuda LIBRARY DRIVER COUNT SEED
 
 The last line on stdout is JSON: outcomes by name.
 """
@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
-from native.cuda.host import DEVICES, CudaConv, Gpu
-from native.forged.base_model import base
-from native.forged.forge import forge_arguments, odd_shape
-from native.native_binding import NativeError, PatternConv
 
+from tests.native.cuda.host import DEVICES, CudaConv, Gpu
+from tests.native.forged.base_model import base
+from tests.native.forged.forge import forge_arguments, odd_shape
+from tests.native.native_binding import NativeError, PatternConv
 from tests.support.cases import TYPES
 
 SMALL = 2**18  # numbers or bytes

@@ -1,15 +1,15 @@
 """Makes and runs one convolution in a process of its own, and prints what the library says.
 
-python -m native.cuda.try_host LIBRARY DRIVER [DEVICE]
+python -m tests.native.cuda.try_host LIBRARY DRIVER [DEVICE]
 """
 
 from __future__ import annotations
 
 import sys
 
-from native.cuda.device_cases import Spec
-from native.cuda.host import CudaConv, Gpu
-from native.native_binding import Arguments, NativeError
+from tests.native.cuda.device_cases import Spec
+from tests.native.cuda.host import CudaConv, Gpu
+from tests.native.native_binding import Arguments, NativeError
 
 if __name__ == "__main__":
     library, driver, *device = sys.argv[1:]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-from native.forged.draws import FLOATS, NUMBERS, Array, Rng, pick
-from native.forged.mutate_arrays import (
+
+from tests.native.forged.draws import FLOATS, NUMBERS, Array, Rng, pick
+from tests.native.forged.mutate_arrays import (
     change_data,
     change_dims,
     change_dtype,
@@ -16,7 +17,7 @@ from native.forged.mutate_arrays import (
     change_shape,
     change_values,
 )
-from native.forged.mutate_graph import (
+from tests.native.forged.mutate_graph import (
     change_attribute,
     change_geometry,
     change_inputs,
@@ -25,8 +26,7 @@ from native.forged.mutate_graph import (
     change_stated_shape,
     move_node,
 )
-from native.native_binding import Arguments
-
+from tests.native.native_binding import Arguments
 from tests.support.cases import Case
 
 MUTATIONS: tuple[Callable[[Rng, onnx.ModelProto], None], ...] = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from native.forged.draws import INDICES, NUMBERS, Rng, draw_number, find_constants, find_node, pick, store
 from onnx import TensorProto, numpy_helper
+
+from tests.native.forged.draws import INDICES, NUMBERS, Rng, draw_number, find_constants, find_node, pick, store
 
 ROWS = ("W", "filters", "channels", "patterns")
 

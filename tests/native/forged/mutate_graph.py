@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from native.forged.draws import FLOATS, NUMBERS, Rng, find_node, pick
 from onnx import AttributeProto, helper, numpy_helper
 
 from cct.operator.spec import NAMES
+from tests.native.forged.draws import FLOATS, NUMBERS, Rng, find_node, pick
 
 TEXTS = ("", "NHWC", "NCHW\0", "nchw", "\u00fc" * 1000)
 

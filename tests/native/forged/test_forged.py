@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from native.forged.base_model import base
 from onnx import TensorProto, helper
 from torch import nn
 
@@ -25,6 +24,7 @@ import cct
 from cct.errors import CctError
 from cct.models import digits_net
 from cct.operator.read_model import read_model
+from tests.native.forged.base_model import base
 
 TESTS = Path(__file__).parents[2]
 COUNT, SEED = int(os.environ.get("CCT_FORGED", 2000)), int(os.environ.get("CCT_FORGED_SEED", 0))
@@ -56,12 +56,12 @@ def forging_environment(sanitizer_environment, tmp_path):
         "ASAN_OPTIONS": f"{sanitizer_environment['ASAN_OPTIONS']}:{options}:quarantine_size_mb=32",
         "OMP_NUM_THREADS": "1",  # no threads before the fork
         "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": f"{TESTS.parent}:{TESTS}",
+        "PYTHONPATH": str(TESTS.parent),
     }
 
 
 def test_a_forged_model_is_an_error_or_runs(forging_environment, exported):
-    command = [sys.executable, "-m", "native.forged.try_forged", str(COUNT), str(SEED), str(exported)]
+    command = [sys.executable, "-m", "tests.native.forged.try_forged", str(COUNT), str(SEED), str(exported)]
     done = subprocess.run(command, env=forging_environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])

@@ -1,6 +1,6 @@
 """Opens and runs forged models, each in a child process that has opened none before, and says what came of it.
 
-    python -m native.forged.try_forged COUNT SEED [MODEL ...]
+    python -m tests.native.forged.try_forged COUNT SEED [MODEL ...]
 
 The library is the one of native/native_binding.py. It forks after everything is imported. A batch of forged models
 shares a child, for speed; what the parent has heard from a child when it ends tells which model ended it. The last
@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from native.forged.base_model import base
-from native.forged.forge import forge, forge_arguments, odd_feeds, odd_shape
-from native.native_binding import PATH, SUPPORTED, NativeError, PatternConv
 
 from cct.errors import CctError
 from cct.operator.read_model import read_model
+from tests.native.forged.base_model import base
+from tests.native.forged.forge import forge, forge_arguments, odd_feeds, odd_shape
+from tests.native.native_binding import PATH, SUPPORTED, NativeError, PatternConv
 from tests.support.cases import Case
 
 LIMIT = 20.0  # seconds for one model

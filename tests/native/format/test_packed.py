@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from native.native_binding import LIBRARY, Arguments, NativeError, PatternConv
 
+from tests.native.native_binding import LIBRARY, Arguments, NativeError, PatternConv
 from tests.support.cases import draw_packed
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from native.native_binding import PATH, Arguments, run
 from onnx import helper, numpy_helper
 
 from cct.operator.spec import NAMES, VARIANTS, activation
+from tests.native.native_binding import PATH, Arguments, run
 from tests.support.cases import TYPES, draw_packed, draw_values
 
 INPUTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")

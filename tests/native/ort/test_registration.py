@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from native.native_binding import PATH, Arguments
-from native.ort.test_operator import image, model, session
 
+from tests.native.native_binding import PATH, Arguments
+from tests.native.ort.test_operator import image, model, session
 from tests.support.cases import draw_packed
 
 SCRIPT = Path(__file__).parent / "register_many.py"

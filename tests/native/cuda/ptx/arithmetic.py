@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from native.cuda.ptx.errors import PtxError, UnknownPtx
-from native.cuda.ptx.parse import Instruction, split
-from native.cuda.ptx.registers import SIZES, TYPES, UNSIGNED, Array, Mask, Registers
+
+from tests.native.cuda.ptx.errors import PtxError, UnknownPtx
+from tests.native.cuda.ptx.parse import Instruction, split
+from tests.native.cuda.ptx.registers import SIZES, TYPES, UNSIGNED, Array, Mask, Registers
 
 Compute = Callable[[Registers, Instruction, Mask], None]
 

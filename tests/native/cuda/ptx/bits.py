@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from native.cuda.ptx.arithmetic import Compute, elementwise, signed
-from native.cuda.ptx.parse import Instruction
-from native.cuda.ptx.registers import SIZES, UNSIGNED, Array, Mask, Registers
+
+from tests.native.cuda.ptx.arithmetic import Compute, elementwise, signed
+from tests.native.cuda.ptx.parse import Instruction
+from tests.native.cuda.ptx.registers import SIZES, UNSIGNED, Array, Mask, Registers
 
 
 def shift_left(registers: Registers, it: Instruction, mask: Mask) -> None:

@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-from native.cuda.ptx.registers import Array
+
+from tests.native.cuda.ptx.registers import Array
 
 WARP = 32
 BANKS = 32

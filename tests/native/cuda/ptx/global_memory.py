@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 import numpy as np
-from native.cuda.ptx.errors import PtxError
-from native.cuda.ptx.registers import Array
+
+from tests.native.cuda.ptx.errors import PtxError
+from tests.native.cuda.ptx.registers import Array
 
 
 class Buffer:

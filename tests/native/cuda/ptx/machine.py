@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from native.cuda.ptx.counters import Counters
-from native.cuda.ptx.errors import PtxError
-from native.cuda.ptx.global_memory import GlobalMemory
-from native.cuda.ptx.parse import Function, Instruction
-from native.cuda.ptx.registers import Array, Mask, Registers
-from native.cuda.ptx.shared_memory import SharedMemory
+
+from tests.native.cuda.ptx.counters import Counters
+from tests.native.cuda.ptx.errors import PtxError
+from tests.native.cuda.ptx.global_memory import GlobalMemory
+from tests.native.cuda.ptx.parse import Function, Instruction
+from tests.native.cuda.ptx.registers import Array, Mask, Registers
+from tests.native.cuda.ptx.shared_memory import SharedMemory
 
 WARP = 32
 AXES = "xyz"

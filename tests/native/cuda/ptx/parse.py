@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from native.cuda.ptx.errors import UnknownPtx
+from tests.native.cuda.ptx.errors import UnknownPtx
 
 # What a function body may declare without a meaning for us: debug lines and hints to the compiler.
 IGNORED = re.compile(r"^[ \t]*\.(loc|file|section|pragma)\b.*$", re.MULTILINE)

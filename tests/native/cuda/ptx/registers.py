@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from native.cuda.ptx.errors import PtxError, UnknownPtx
-from native.cuda.ptx.parse import Function
 from numpy.typing import NDArray
+
+from tests.native.cuda.ptx.errors import PtxError, UnknownPtx
+from tests.native.cuda.ptx.parse import Function
 
 Array = NDArray[Any]
 Mask = Array | None  # lanes that take part; None where all do, which is the usual case and saves time

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from native.cuda.ptx.arithmetic import ARITHMETIC, Compute
-from native.cuda.ptx.bits import BITS
-from native.cuda.ptx.counters import Counters
-from native.cuda.ptx.errors import PtxError, UnknownPtx
-from native.cuda.ptx.global_memory import GlobalMemory
-from native.cuda.ptx.machine import CONTROL, WARP, Machine, Size
-from native.cuda.ptx.parse import Function, Instruction, split
-from native.cuda.ptx.registers import SIZES, Mask
-from native.cuda.ptx.tensor import TENSOR
-from native.cuda.ptx.transfers import TRANSFERS, is_shared
+
+from tests.native.cuda.ptx.arithmetic import ARITHMETIC, Compute
+from tests.native.cuda.ptx.bits import BITS
+from tests.native.cuda.ptx.counters import Counters
+from tests.native.cuda.ptx.errors import PtxError, UnknownPtx
+from tests.native.cuda.ptx.global_memory import GlobalMemory
+from tests.native.cuda.ptx.machine import CONTROL, WARP, Machine, Size
+from tests.native.cuda.ptx.parse import Function, Instruction, split
+from tests.native.cuda.ptx.registers import SIZES, Mask
+from tests.native.cuda.ptx.tensor import TENSOR
+from tests.native.cuda.ptx.transfers import TRANSFERS, is_shared
 
 LANES = 2048  # that run together: more per numpy call saves time until they leave the cache
 STEPS = 2_000_000  # of a kernel that never ends

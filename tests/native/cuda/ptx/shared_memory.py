@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from native.cuda.ptx.errors import PtxError
-from native.cuda.ptx.registers import UNSIGNED, Array
+
+from tests.native.cuda.ptx.errors import PtxError
+from tests.native.cuda.ptx.registers import UNSIGNED, Array
 
 NOBODY = -1
 LANES = 1 << 16  # more than run together

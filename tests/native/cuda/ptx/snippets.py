@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from native.cuda.ptx.counters import Counters
-from native.cuda.ptx.global_memory import GlobalMemory
-from native.cuda.ptx.parse import Function, parse
-from native.cuda.ptx.registers import Array
-from native.cuda.ptx.run import launch
+
+from tests.native.cuda.ptx.counters import Counters
+from tests.native.cuda.ptx.global_memory import GlobalMemory
+from tests.native.cuda.ptx.parse import Function, parse
+from tests.native.cuda.ptx.registers import Array
+from tests.native.cuda.ptx.run import launch
 
 # %i is the thread's number, %in and %out are where its 16 bytes of X and Y lie.
 FRAME = """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from native.cuda.ptx.counters import Counters
-from native.cuda.ptx.errors import PtxError
-from native.cuda.ptx.snippets import run
+
+from tests.native.cuda.ptx.counters import Counters
+from tests.native.cuda.ptx.errors import PtxError
+from tests.native.cuda.ptx.snippets import run
 
 # %r9 is the thread's own word of shared memory, %r10 that of its neighbour in the same block.
 WORDS = """

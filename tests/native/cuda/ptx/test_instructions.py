@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from native.cuda.ptx.arithmetic import ARITHMETIC
-from native.cuda.ptx.bits import BITS
-from native.cuda.ptx.errors import PtxError, UnknownPtx
-from native.cuda.ptx.parse import parse, split
-from native.cuda.ptx.run import INSTRUCTIONS
-from native.cuda.ptx.snippets import function, run
+
+from tests.native.cuda.ptx.arithmetic import ARITHMETIC
+from tests.native.cuda.ptx.bits import BITS
+from tests.native.cuda.ptx.errors import PtxError, UnknownPtx
+from tests.native.cuda.ptx.parse import parse, split
+from tests.native.cuda.ptx.run import INSTRUCTIONS
+from tests.native.cuda.ptx.snippets import function, run
 
 LOAD = "ld.global.v4.u32 {%r4, %r5, %r6, %r7}, [%in];"
 STORE = "st.global.u32 [%out], %r8;"
@@ -233,7 +234,7 @@ def test_what_is_not_known_stops_the_run(statement):
     ],
 )
 def test_errors(body, message, monkeypatch):
-    monkeypatch.setattr("native.cuda.ptx.run.STEPS", 1000)
+    monkeypatch.setattr("tests.native.cuda.ptx.run.STEPS", 1000)
     with pytest.raises(PtxError, match=message):
         run(body)
 

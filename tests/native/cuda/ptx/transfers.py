@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from native.cuda.ptx.errors import PtxError, UnknownPtx
-from native.cuda.ptx.parse import Instruction, split
-from native.cuda.ptx.registers import SIZES, UNSIGNED, Array, Mask
+
+from tests.native.cuda.ptx.errors import PtxError, UnknownPtx
+from tests.native.cuda.ptx.parse import Instruction, split
+from tests.native.cuda.ptx.registers import SIZES, UNSIGNED, Array, Mask
 
 if TYPE_CHECKING:
-    from native.cuda.ptx.machine import Machine
+    from tests.native.cuda.ptx.machine import Machine
 
 # Generic addresses from here on are of shared memory; cvta converts.
 SHARED_WINDOW = 1 << 46
