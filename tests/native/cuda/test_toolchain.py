@@ -54,7 +54,7 @@ def test_compiling_says_what_is_wrong(nvcc, tmp_path):
 
 
 def test_what_was_compiled_is_kept_until_a_source_changes(nvcc, tmp_path, monkeypatch):
-    monkeypatch.setattr(toolchain, "OUTPUTS", tmp_path / "outputs")
+    monkeypatch.setattr("tests.support.tools.BUILD", tmp_path / "outputs")
     source = tmp_path / "small.cu"
     source.write_text('#include "value.h"\nextern "C" __global__ void f(int* p) { *p = VALUE; }')
     (tmp_path / "value.h").write_text("#define VALUE 1")
