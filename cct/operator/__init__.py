@@ -1,6 +1,8 @@
 """cct::PatternConv: what it means, and its file format.
 
-spec              names, versions, function bodies, reference
+spec              names, versions, attributes, limits
+reference         its meaning in numpy
+body              its meaning as ONNX functions
 packed            kept weights alone
 layout            which weight stands where
 read_node         a node of a file that is not trusted

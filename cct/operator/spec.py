@@ -1,8 +1,6 @@
-"""`cct::PatternConv`: its attributes, its meaning as ONNX functions, and its meaning in numpy (docs/operator.md).
+"""`cct::PatternConv`: its names, versions, attributes and limits (docs/operator.md).
 
-    Y = act(conv(X, unpack(W)) + B [+ Z])
-
-One name and function per variant in use, since a body can branch neither on an omitted input nor on an attribute.
+Y = act(conv(X, unpack(W)) + B [+ Z])
 """
 
 from __future__ import annotations
@@ -10,12 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-import onnx
-import onnx_ir as ir
-from numpy.typing import NDArray
-
-from cct.operator.packed import Packed, unpack
+from cct.operator.packed import Packed
 
 DOMAIN = "cct"
 NAME = "PatternConv"
@@ -34,122 +27,10 @@ LARGEST = 65535  # of kernel_shape, strides, pads, dilations, block: no product 
 IR_VERSION = 10  # the newest that the oldest runtime reads
 CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7
 
-_BODY = """
-<domain: "cct", opset_import: ["" : {opset}]>
-{name} <kernel_shape, strides, pads, dilations, pool, block, group, in_channels, out_channels, entries,
-             clip_min, clip_max, layout>
-({inputs}) => (Y)
-{{
-  kernel = Constant <value_ints: ints = @kernel_shape> ()
-  pool_1d = Constant <value_ints: ints = @pool> ()
-  bo_bi = Constant <value_ints: ints = @block> ()
-  groups = Constant <value_int: int = @group> ()
-  C = Constant <value_int: int = @in_channels> ()
-  O = Constant <value_int: int = @out_channels> ()
-  E = Constant <value_int: int = @entries> ()
-  zero = Constant <value_int: int = 0> ()
-  one = Constant <value_int: int = 1> ()
-  any = Constant <value_ints: ints = [-1]> ()
-  axis_0 = Constant <value_ints: ints = [0]> ()
-  axis_1 = Constant <value_ints: ints = [1]> ()
-  axes_13 = Constant <value_ints: ints = [1, 3]> ()
-  axes_23 = Constant <value_ints: ints = [2, 3]> ()
-  axes_12 = Constant <value_ints: ints = [1, 2]> ()
-  bo = Gather (bo_bi, zero)
-  bi = Gather (bo_bi, one)
-  taps = ReduceProd <keepdims: int = 0> (kernel)
-  C_group = Div (C, groups)
-
-  # output channel of each stored weight: (K, 1, 1, bo)
-  order_64 = Cast <to: int = 7> (order)
-  bo_1d = Unsqueeze (bo, axis_0)
-  any_bo = Concat <axis: int = 0> (any, bo_1d)
-  order_2d = Reshape (order_64, any_bo)
-  filters_64 = Cast <to: int = 7> (filters)
-  o_padded = Gather (order_2d, filters_64)
-  o_2d = Max (o_padded, zero)
-  o = Unsqueeze (o_2d, axes_12)
-
-  # input channel within the group: (K, bi, 1, 1)
-  places_out = Size (order)
-  groups_bo = Mul (groups, bo)
-  blocks_out = Div (places_out, groups_bo)
-  places_in = Size (in_order)
-  groups_bi = Mul (groups, bi)
-  blocks_in = Div (places_in, groups_bi)
-  g = Div (filters_64, blocks_out)
-  g_blocks = Mul (g, blocks_in)
-  channels_64 = Cast <to: int = 7> (channels)
-  block_in = Add (g_blocks, channels_64)
-  in_order_64 = Cast <to: int = 7> (in_order)
-  bi_1d = Unsqueeze (bi, axis_0)
-  any_bi = Concat <axis: int = 0> (any, bi_1d)
-  in_order_2d = Reshape (in_order_64, any_bi)
-  c_padded = Gather (in_order_2d, block_in)
-  g_C = Mul (g, C_group)
-  g_2d = Unsqueeze (g_C, axis_1)
-  c_signed = Sub (c_padded, g_2d)
-  c_2d = Max (c_signed, zero)
-  c = Unsqueeze (c_2d, axes_23)
-
-  # position within the kernel: (K, 1, E, 1)
-  E_1d = Unsqueeze (E, axis_0)
-  any_E = Concat <axis: int = 0> (any, E_1d)
-  pool_2d = Reshape (pool_1d, any_E)
-  patterns_64 = Cast <to: int = 7> (patterns)
-  t_2d = Gather (pool_2d, patterns_64)
-  t = Unsqueeze (t_2d, axes_13)
-
-  # dense weight: scatter into zeros. Padding adds zeros to channel 0, hence reduction "add".
-  C_taps = Mul (C_group, taps)
-  o_at = Mul (o, C_taps)
-  c_at = Mul (c, taps)
-  oc_at = Add (o_at, c_at)
-  at = Add (oc_at, t)
-  at_1d = Reshape (at, any)
-  W_32 = Cast <to: int = 1> (W)
-  W_1d = Reshape (W_32, any)
-  size = Mul (O, C_taps)
-  size_1d = Unsqueeze (size, axis_0)
-  zeros = ConstantOfShape <value: tensor = float[1] {{0.0}}> (size_1d)
-  flat = ScatterElements <axis: int = 0, reduction: string = "add"> (zeros, at_1d, W_1d)
-  O_1d = Unsqueeze (O, axis_0)
-  C_1d = Unsqueeze (C_group, axis_0)
-  shape = Concat <axis: int = 0> (O_1d, C_1d, kernel)
-  dense_32 = Reshape (flat, shape)
-  dense = CastLike (dense_32, B)
-
-  conv = Conv <kernel_shape: ints = @kernel_shape, strides: ints = @strides, pads: ints = @pads,
-               dilations: ints = @dilations, group: int = @group> (X, dense, B)
-{tail}
-}}
-"""
-
-_ACTIVATION = {
-    "none": "  Y = Identity ({sum})",
-    "relu": "  Y = Relu ({sum})",
-    "clip": """  low_32 = Constant <value_float: float = @clip_min> ()
-  low = CastLike (low_32, B)
-  high_32 = Constant <value_float: float = @clip_max> ()
-  high = CastLike (high_32, B)
-  Y = Clip ({sum}, low, high)""",
-}
-
 
 def activation(clip_min: float, clip_max: float) -> str:
     """Which body the two clip attributes ask for: none, relu or clip."""
     return {(-math.inf, math.inf): "none", (0.0, math.inf): "relu"}.get((clip_min, clip_max), "clip")
-
-
-def function(variant: str) -> ir.Function:
-    """The body of one of `VARIANTS`."""
-    act, _, add = variant.partition("_")
-    tail = (
-        f"  sum = Add (conv, Z)\n{_ACTIVATION[act].format(sum='sum')}" if add else _ACTIVATION[act].format(sum="conv")
-    )
-    inputs = ", ".join(("X", *CONSTANTS, *(["Z"] if add else [])))
-    text = _BODY.format(name=VARIANTS[variant], opset=OPSET, inputs=inputs, tail=tail)
-    return ir.serde.deserialize_function(onnx.parser.parse_function(text))
 
 
 def attributes(
@@ -176,49 +57,3 @@ def attributes(
         "clip_max": float(clip_max),
         "layout": "NCHW",
     }
-
-
-def reference(
-    x: NDArray[np.floating],
-    packed: Packed,
-    bias: NDArray[np.floating],
-    z: NDArray[np.floating] | None = None,
-    *,
-    strides: tuple[int, int] = (1, 1),
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
-    dilations: tuple[int, int] = (1, 1),
-    clip_min: float = -math.inf,
-    clip_max: float = math.inf,
-) -> NDArray[np.float64]:
-    """What PatternConv means, in float64, of values of any type.
-
-    Args:
-        x: (N, C, H, W).
-        packed: the weights.
-        bias: (O).
-        z: residual (N, O, H', W') or None.
-        strides, pads, dilations: as ONNX's Conv; pads are top, left, bottom, right.
-        clip_min, clip_max: the activation.
-
-    Returns:
-        (N, O, H', W').
-    """
-    weight = unpack(packed).astype(np.float64)
-    out_channels, per_group, kh, kw = weight.shape
-    top, left, bottom, right = pads
-    x64 = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
-    n, _, height, width = x64.shape
-    (sh, sw), (dh, dw) = strides, dilations
-    rows = (height - (kh - 1) * dh - 1) // sh + 1
-    columns = (width - (kw - 1) * dw - 1) // sw + 1
-    x64 = x64.reshape(n, packed.group, per_group, height, width)
-    weight = weight.reshape(packed.group, out_channels // packed.group, per_group, kh, kw)
-    y = np.zeros((n, packed.group, weight.shape[1], rows, columns))
-    for ky in range(kh):
-        for kx in range(kw):
-            window = x64[
-                ..., ky * dh : ky * dh + (rows - 1) * sh + 1 : sh, kx * dw : kx * dw + (columns - 1) * sw + 1 : sw
-            ]
-            y += np.einsum("ngchw,goc->ngohw", window, weight[..., ky, kx], optimize=True)
-    y = y.reshape(n, out_channels, rows, columns) + bias.astype(np.float64)[:, None, None]
-    return np.asarray(np.clip(y if z is None else y + z, clip_min, clip_max), np.float64)

@@ -13,7 +13,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from cct.operator import spec
+from cct.operator.body import body
 from cct.operator.packed import Packed, check
+from cct.operator.reference import reference
 
 EPS = 2.0**-23
 TF32_ROUNDING = (1 + 2.0**-11) ** 2 - 1  # of a product, whose factors are each rounded to 11 bits
@@ -46,7 +48,7 @@ class Case:
 
     def expected(self) -> NDArray[np.float64]:
         """What the operator means."""
-        return spec.reference(self.x, self.packed, self.bias, self.z, **self.geometry, **self.clip)
+        return reference(self.x, self.packed, self.bias, self.z, **self.geometry, **self.clip)
 
     def bound(self, factor: float = 8 * EPS, rounding: float = 0.0) -> NDArray[np.float64]:
         """The error that a routine may make.
@@ -56,9 +58,9 @@ class Case:
         """
         packed = replace(self.packed, W=abs(self.packed.W))
         z = None if self.z is None else abs(self.z)
-        error = factor * spec.reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
+        error = factor * reference(abs(self.x), packed, abs(self.bias), z, **self.geometry)
         if rounding:
-            error += rounding * spec.reference(abs(self.x), packed, 0 * self.bias, **self.geometry)
+            error += rounding * reference(abs(self.x), packed, 0 * self.bias, **self.geometry)
         return error if self.x.dtype == np.float32 else error + half_step(abs(self.expected()) + error)
 
     @property
@@ -89,7 +91,7 @@ class Case:
         )
         return helper.make_model(
             graph,
-            functions=[ir.serde.serialize_function(spec.function(variant))],
+            functions=[ir.serde.serialize_function(body(variant))],
             opset_imports=[helper.make_opsetid("", spec.OPSET), helper.make_opsetid("cct", spec.VERSION)],
             ir_version=spec.IR_VERSION,
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from cct.operator import spec
+from cct.operator.body import body
 from cct.operator.packed import Packed, check, unpack
 
 DEPTH = 4
@@ -51,7 +52,7 @@ def chain_models(
     shape = batch, channels, side, side
     element = helper.np_dtype_to_tensor_dtype(kind)
     values = [helper.make_tensor_value_info(n, element, shape) for n in ("X", f"Y{DEPTH}")]
-    function = ir.serde.serialize_function(spec.function(_RELU))
+    function = ir.serde.serialize_function(body(_RELU))
     models = {}
     for form, nodes, functions in (("dense", dense, []), ("packed", ours, [function])):
         graph = helper.make_graph(nodes, form, values[:1], values[1:], initializers[form])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from cct.operator.spec import CONSTANTS, DOMAIN, NAME, VARIANTS, VERSION, activation, function
+from cct.operator.body import body
+from cct.operator.spec import CONSTANTS, DOMAIN, NAME, VARIANTS, VERSION, activation
 
 
 class AddFunctions(ir.passes.InPlacePass):
@@ -20,8 +21,8 @@ class AddFunctions(ir.passes.InPlacePass):
             node.op_type = VARIANTS[variant]
             variants.add(variant)
         for variant in sorted(variants):
-            body = function(variant)
-            model.functions[body.identifier()] = body
+            function = body(variant)
+            model.functions[function.identifier()] = function
         if nodes:
             model.opset_imports[DOMAIN] = VERSION
         return ir.passes.PassResult(model, modified=bool(nodes))

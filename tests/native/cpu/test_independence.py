@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cct.operator import spec
+from cct.operator.reference import reference
 from tests.native.cpu.boundaries import Answered, boundary_grid, convolution, same_bits, words
 from tests.native.native_binding import SUPPORTED
 from tests.support.cases import Case, draw_packed, draw_values
@@ -36,7 +36,7 @@ def reached(case: Case, at: tuple[int, ...]) -> tuple[NDArray[np.bool_], NDArray
     mark = np.zeros_like(case.x)
     mark[at] = 1
     bare, none = replace(case.packed, W=abs(case.packed.W)), np.zeros_like(case.bias)
-    kept = spec.reference(mark, bare, none, **case.geometry) > 0
+    kept = reference(mark, bare, none, **case.geometry) > 0
     g, (sizes, p) = case.geometry, (case.packed.kernel_shape, kept.shape)
     within = []
     for i in range(2):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cct.operator import spec
+from cct.operator.reference import reference
 from tests.native.cpu.boundaries import words
 from tests.native.cpu.fenced import Fenced
 from tests.native.native_binding import LIBRARY, SUPPORTED, Arguments, ParallelFor, PatternConv, Threads, float_type
@@ -135,7 +135,7 @@ def check_not_finite(case: Case, got: NDArray[np.floating]) -> None:
 
     def count(x: NDArray[np.bool_], w: NDArray[np.bool_]) -> NDArray[np.float64]:
         real = replace(packed, W=w.astype(np.float32))
-        return spec.reference(x.astype(np.float32), real, none, **case.geometry)
+        return reference(x.astype(np.float32), real, none, **case.geometry)
 
     above, below = packed.W > 0, packed.W < 0
     up, down = np.isposinf(case.x), np.isneginf(case.x)
