@@ -17,6 +17,7 @@ from cct.cli.types import OUTPUT, Argument, GoalText, Limit, Numbers, Size
 from cct.errors import CctError
 from cct.gate.goals import Goal
 from cct.model_source import ModelSource
+from cct.operator.types import ACTIVATIONS, WEIGHTS
 from cct.recipe.target import TARGETS
 
 Command = Callable[..., Any]
@@ -150,13 +151,16 @@ def file_options(command: Command) -> Command:
 
 def type_options(command: Command) -> Command:
     """Where the file is to run, and in which types it stores and computes."""
-    types = click.Choice(["float32", "float16"])
     command = click.option(
         "--target",
         type=click.Choice(list(TARGETS)),
         help="Where the file is to run; cuda stands for float16 and, in compress, a coarse block.",
     )(command)
     command = click.option(
-        "--activations", type=types, help="Type in which the network computes; float16 takes weights along."
+        "--activations",
+        type=click.Choice(ACTIVATIONS),
+        help="Type in which the network computes; float16 takes weights along.",
     )(command)
-    return click.option("--weights", type=types, help="Type in which packed weights are stored.")(command)
+    return click.option("--weights", type=click.Choice(WEIGHTS), help="Type in which packed weights are stored.")(
+        command
+    )

@@ -26,6 +26,7 @@ from cct.errors import CctError, UnsupportedModel
 from cct.messages import first_line
 from cct.operator.read_model import pattern_convs
 from cct.operator.spec import IR_VERSION, NAME, OPSET
+from cct.operator.types import OLDEST_RUNTIME, choose_types
 from cct.passes.graph.absorb_activation import AbsorbActivation
 from cct.passes.graph.absorb_residual import AbsorbResidual
 from cct.passes.graph.add_functions import AddFunctions
@@ -35,10 +36,6 @@ from cct.passes.graph.use_float16 import UseFloat16
 from cct.report.layer import Layer
 
 _LARGEST_FILE = 2**31 - 1  # bytes of a protobuf
-PRECISIONS = ("float32", "float16")
-MINIMUM_RUNTIME = "1.18"  # onnxruntime: reads this file's IR version and has what the library calls
-# Before, with the library on the CPU, it casts the weights of a float16 PatternConv whose neighbours have no float16.
-MINIMUM_RUNTIME_FLOAT16 = "1.23"
 
 
 def export(
@@ -76,17 +73,14 @@ def export(
         UnsupportedModel: torch can't export the module, or a number in it is beyond float16.
         CctError: a precision that does not exist, or the file can't be written; nothing is left behind.
     """
-    for name, precision in (("weights", weights), ("activations", activations)):
-        if precision not in PRECISIONS:
-            raise CctError(f"{name} is {precision!r}: it must be {' or '.join(PRECISIONS)}")
+    types = choose_types(weights, activations)
     check_weights(module)
     model = _to_graph(module, example if isinstance(example, tuple) else (example,))
     layers: list[Layer] = []
     passes: list[ir.passes.PassBase] = [ClearMetadataAndDocStringPass(), RemoveUnusedNodesPass()]
-    half = activations == "float16"
     if pack:
-        passes += [PackConvolutions(layers, half or weights == "float16"), AbsorbResidual(), AbsorbActivation()]
-    if half:
+        passes += [PackConvolutions(layers, types), AbsorbResidual(), AbsorbActivation()]
+    if types.activations == "float16":
         passes += [UseFloat16()]
     passes += [AddFunctions()]
     if portable:
@@ -97,7 +91,7 @@ def export(
     except ir.passes.PassError as error:
         raise (error.__cause__ if isinstance(error.__cause__, CctError) else error) from error
     packed = not portable and any(layer.op == NAME for layer in layers)
-    runtime = MINIMUM_RUNTIME_FLOAT16 if half and packed else MINIMUM_RUNTIME
+    runtime = types.oldest_runtime if packed else OLDEST_RUNTIME
     operators = str(len(pattern_convs(model)))
     _describe(model, {"minimum_onnxruntime": runtime, "packed": operators, **(metadata or {})})
     CheckerPass(full_check=True)(model)

@@ -29,16 +29,13 @@ from onnx.reference import ReferenceEvaluator
 from cct.errors import CctError, LibraryError
 from cct.measure.run_session import Floats, batch_of, in_parts, run
 from cct.messages import first_line
+from cct.operator.types import Types
 from cct.runtime.session import session
 
 if TYPE_CHECKING:
     import torch
 
 _FLOOR = 0.1
-
-# A thousand times what trained networks come to, a few times what the deepest with random weights do. A GPU rounds
-# float32 to tf32, as long as float16.
-MAX_ERROR = {"float32": 1e-3, "tf32": 5e-2, "float16": 5e-2}
 
 
 def parity(
@@ -92,18 +89,17 @@ def parity(
     return errors
 
 
-def check_parity(errors: Mapping[str, float], weights: str, activations: str) -> None:
+def check_parity(errors: Mapping[str, float], types: Types) -> None:
     """Make sure that a file which was just exported says what it should.
 
     Args:
         errors: as `parity` gives them.
-        weights, activations: types of the file, "float32" or "float16".
+        types: of the file.
 
     Raises:
         LibraryError: an error is larger than rounding explains.
     """
-    # Against torch the rounding of the weights counts too; min(): "float16" if either is.
-    limits = {leg: MAX_ERROR[min(weights, activations) if leg == "torch" else activations] for leg in errors}
+    limits = {leg: types.error_limit(leg) for leg in errors}
     if not all(error <= limits[leg] for leg, error in errors.items()):
         raise LibraryError(f"the exported model answers wrongly: {errors} (limits {limits}); please report it")
 

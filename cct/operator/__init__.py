@@ -1,6 +1,7 @@
 """cct::PatternConv: what it means, and its file format.
 
 spec              names, versions, attributes, limits
+types             in which it computes and stores: one row a pair
 reference         its meaning in numpy
 body              its meaning as ONNX functions
 packed            kept weights alone

@@ -25,7 +25,7 @@ class Packed:
     """The weights of one PatternConv; the names are those of the operator's inputs and attributes.
 
     Attributes:
-        W: float32 or float16 (K, bi * entries, bo), the kept weights.
+        W: (K, bi * entries, bo), the kept weights, in a type that `cct.operator.types` knows.
         filters: int32 (K), block of output channels.
         channels: int32 (K), block of input channels within the group.
         patterns: uint8 (K), row of `pool`.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cct.errors import OperatorError
 from cct.operator.packed import Packed, check
 from cct.operator.spec import CONSTANTS, LARGEST, NAME, VARIANTS, activation
+from cct.operator.types import types_of_node
 
 _INTS = ("kernel_shape", "strides", "pads", "dilations", "pool", "block")
 _INT = ("group", "in_channels", "out_channels", "entries")
@@ -94,12 +95,8 @@ def _check_form(name: str, clip_min: float, clip_max: float, inputs: Sequence[ir
 
 
 def _check_types(weight: NDArray[Any], bias: NDArray[Any], images: list[ir.Value]) -> None:
-    """T of B, X and Z is float32 or float16; TW of W likewise, and not wider."""
-    for name, array in (("W", weight), ("B", bias)):
-        if array.dtype not in (np.float32, np.float16):
-            raise OperatorError(f"{name} is {array.dtype}; must be float32 or float16")
-    if weight.dtype.itemsize > bias.dtype.itemsize:
-        raise OperatorError(f"W is {weight.dtype}, wider than B, which is {bias.dtype}")
+    """B and W are of a row of `TYPES`, and X and Z too."""
+    types = types_of_node(str(bias.dtype), str(weight.dtype))
     for value in images:
-        if value.dtype is not None and value.dtype != ir.DataType.from_numpy(bias.dtype):
+        if value.dtype is not None and value.dtype != ir.DataType.from_numpy(np.dtype(types.activations)):
             raise OperatorError(f"{value.name} is {value.dtype.name} and B {bias.dtype}; must be one type")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from cct.messages import printable
+from cct.operator.types import TYPES
 from cct.report.plain_json import as_json
 from cct.report.table import aligned
 from cct.runtime.cuda_build import CudaBuild, dotted
@@ -14,9 +15,6 @@ from cct.runtime.library import IsaRow
 from cct.runtime.routine import which_routine
 
 VERSION = 1  # of the JSON
-
-# Types of X, B, Z, Y and of W, for which the library has routines; the same for every name of the operator.
-COVERED = (("float32", "float32"), ("float32", "float16"), ("float16", "float16"))
 
 
 @dataclass(frozen=True)
@@ -127,13 +125,14 @@ class Diagnosis:
 
     def _covered(self) -> str:
         table = [("X, Y", "W", *self.cannot)]
-        for types in COVERED:
-            table.append((*types, *(self._routine(provider, types[0]) for provider in self.cannot)))
+        for types in TYPES.values():
+            routines = (self._routine(provider, types.tf32) for provider in self.cannot)
+            table.append((types.activations, types.weights, *routines))
         return aligned(table)
 
-    def _routine(self, provider: str, x_type: str) -> str:
+    def _routine(self, provider: str, tf32: bool) -> str:
         built = self.build if provider == "cuda" else self.isa
-        return which_routine(provider, x_type, 9, self.isa, self.capability) if built else "-"
+        return which_routine(provider, tf32, 9, self.isa, self.capability) if built else "-"
 
     def _model(self) -> list[str]:
         if self.model is None:

@@ -8,13 +8,13 @@ _MOST_TAPS = 32  # of the tensor core routines: kMostTaps of native/cuda/launch.
 
 
 def which_routine(
-    provider: str, x_type: str, positions: int, isa: str, capability: tuple[int, int] | None, group: int = 1
+    provider: str, tf32: bool, positions: int, isa: str, capability: tuple[int, int] | None, group: int = 1
 ) -> str:
     """Name of the routine.
 
     Args:
         provider: "cpu" or "cuda".
-        x_type: of the image, "float32" or "float16".
+        tf32: whether tensor cores would round the image, which is float32.
         positions: of the window that any kernel keeps; 0 if nothing is kept.
         isa: row that the library runs on the CPU.
         capability: of the GPU; None stands for one that has all.
@@ -27,9 +27,9 @@ def which_routine(
     """
     if provider == "cpu":
         return isa
-    forbidden = x_type == "float32" and os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
+    forbidden = tf32 and os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
     fits = 0 < positions <= _MOST_TAPS and (capability is None or capability >= (8, 0))
     if forbidden or not fits:
         return "plain"
-    routine = "tensor cores, tf32" if x_type == "float32" else "tensor cores"
+    routine = "tensor cores, tf32" if tf32 else "tensor cores"
     return routine if group == 1 else f"{routine} or plain"

@@ -16,10 +16,10 @@ from cct.operator import spec
 from cct.operator.body import body
 from cct.operator.packed import Packed, check
 from cct.operator.reference import reference
+from cct.operator.types import TYPES
 
 EPS = 2.0**-23
 TF32_ROUNDING = (1 + 2.0**-11) ** 2 - 1  # of a product, whose factors are each rounded to 11 bits
-TYPES = {"float32": ("f4", "f4"), "float16 weights": ("f4", "f2"), "float16": ("f2", "f2")}  # of X, B, Z, Y and of W
 CLIPS = {"none": (-math.inf, math.inf), "relu": (0.0, math.inf), "clip": (-0.25, 1.5)}
 
 
@@ -36,10 +36,10 @@ class Case:
 
     def cast(self, types: str) -> Case:
         """The same case with its values rounded to one of `TYPES`."""
-        kind, weight_kind = TYPES[types]
-        z = None if self.z is None else self.z.astype(kind)
-        packed = replace(self.packed, W=self.packed.W.astype(weight_kind))
-        return replace(self, x=self.x.astype(kind), packed=packed, bias=self.bias.astype(kind), z=z)
+        row = TYPES[types]
+        z = None if self.z is None else self.z.astype(row.activations)
+        packed = replace(self.packed, W=self.packed.W.astype(row.weights))
+        return replace(self, x=self.x.astype(row.activations), packed=packed, bias=self.bias.astype(row.bias), z=z)
 
     @property
     def clip(self) -> dict[str, Any]:

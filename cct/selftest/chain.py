@@ -13,6 +13,7 @@ from onnx import helper
 from cct.operator import spec
 from cct.operator.body import body
 from cct.operator.packed import Packed, check, unpack
+from cct.operator.types import TYPES
 
 DEPTH = 4
 _PADS = (1, 1, 1, 1)
@@ -20,7 +21,7 @@ _RELU = "relu"
 
 
 def chain_models(
-    channels: int, side: int, batch: int, dtype: str, block: tuple[int, int], compression: float
+    channels: int, side: int, batch: int, types: str, block: tuple[int, int], compression: float
 ) -> dict[str, bytes]:
     """ONNX models, "dense" and "packed", of 3x3 convolutions with ReLU.
 
@@ -28,19 +29,19 @@ def chain_models(
         channels: of all images, a multiple of both sides of the block.
         side: pixels, height and width.
         batch: images.
-        dtype: of everything, "float32" or "float16".
+        types: a key of `cct.operator.types.TYPES`.
         block: output x input channels.
         compression: from 9/4 on: 4 of 9 weights stay in a block that stays.
     """
-    kind, rng = np.dtype(dtype), np.random.default_rng(0)
-    packed = _random_packed(rng, channels, block, 9 / 4 / compression, kind)
+    row, rng = TYPES[types], np.random.default_rng(0)
+    packed = _random_packed(rng, channels, block, 9 / 4 / compression, np.dtype(row.weights))
     constants = {name: getattr(packed, name) for name in spec.CONSTANTS if name != "B"}
-    constants["B"] = np.zeros(channels, kind)
+    constants["B"] = np.zeros(channels, row.bias)
     attributes = spec.attributes(packed, pads=_PADS, clip_min=0)
     name = spec.VARIANTS[_RELU]
     ours, dense = [], []
     initializers: dict[str, list[onnx.TensorProto]] = {"packed": [], "dense": []}
-    weight = unpack(packed).astype(kind)
+    weight = unpack(packed).astype(row.activations)
     for i in range(DEPTH):
         x, y = f"Y{i}" if i else "X", f"Y{i + 1}"
         inputs = [f"{constant}{i}" for constant in spec.CONSTANTS]
@@ -50,7 +51,7 @@ def chain_models(
         dense.append(helper.make_node("Relu", [f"S{i}"], [y]))
         initializers["dense"] += [_tensor(weight, f"W{i}"), _tensor(constants["B"], f"B{i}")]
     shape = batch, channels, side, side
-    element = helper.np_dtype_to_tensor_dtype(kind)
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(row.activations))
     values = [helper.make_tensor_value_info(n, element, shape) for n in ("X", f"Y{DEPTH}")]
     function = ir.serde.serialize_function(body(_RELU))
     models = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from cct.operator.spec import VARIANTS
+from cct.operator.types import TYPES
 from cct.selftest.case import Case, draw_packed, draw_values
 
 
@@ -18,7 +19,7 @@ class Spec:
         shape: of X: images, channels, height, width.
         outputs: output channels.
         block: output x input channels.
-        types: a key of `case.TYPES`.
+        types: a key of `cct.operator.types.TYPES`.
         window, strides, dilations, pads: as ONNX's Conv has them.
         entries: positions of a pattern.
         patterns: of the pool.
@@ -47,7 +48,7 @@ class Spec:
     @property
     def tf32(self) -> bool:
         """Whether X and W are float32 that a GPU may round."""
-        return self.types != "float16" and not self.exact
+        return TYPES[self.types].tf32 and not self.exact
 
     def __str__(self) -> str:
         """What is not the default."""

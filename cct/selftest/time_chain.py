@@ -12,7 +12,7 @@ from cct.selftest.chain import chain_models
 
 SHAPES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels, pixels a side
 COMPRESSION = 4
-TYPES = {"cpu": ("float32",), "cuda": ("float16", "float32")}  # of everything: the target's first
+TIMED_TYPES = {"cpu": ("float32",), "cuda": ("float16", "float32")}  # keys of `TYPES`, the target's first
 _BATCH = {"cpu": 1, "cuda": 8}
 
 
@@ -22,7 +22,7 @@ class ChainTime:
 
     Attributes:
         channels, side, batch: of the images throughout.
-        dtype: of everything.
+        dtype: a key of `cct.operator.types.TYPES`.
         block: of the packed chain.
         dense, packed: milliseconds a run; None if either failed.
         ratio: how many times faster the packed chain is, likewise.

@@ -13,6 +13,7 @@ from cct.errors import CctError
 from cct.messages import first_line, printable
 from cct.operator.read_model import pattern_convs, read_model
 from cct.operator.read_node import read_pattern_conv
+from cct.operator.types import types_of_node
 from cct.report.diagnosis import Convolution, Diagnosis, ModelDiagnosis
 from cct.runtime.random_feeds import random_feeds
 from cct.runtime.routine import which_routine
@@ -67,7 +68,7 @@ def _numbers(text: str) -> list[int]:
 def _convolution(node: ir.Node, machine: Diagnosis) -> Convolution:
     packed, bias = read_pattern_conv(node)
     positions = len(np.unique(packed.pool[np.unique(packed.patterns)]))
-    kind = str(bias.dtype)
+    types = types_of_node(str(bias.dtype), str(packed.W.dtype))
 
     def pair(name: str) -> tuple[int, int]:
         first, second = node.attributes[name].as_ints()
@@ -76,13 +77,13 @@ def _convolution(node: ir.Node, machine: Diagnosis) -> Convolution:
     return Convolution(
         layer=str(node.name),
         form=node.op_type,
-        types=(kind, str(packed.W.dtype)),
+        types=(types.activations, types.weights),
         block=packed.block,
         window=packed.kernel_shape,
         strides=pair("strides"),
         group=packed.group,
         routines={
-            provider: which_routine(provider, kind, positions, machine.isa, machine.capability, packed.group)
+            provider: which_routine(provider, types.tf32, positions, machine.isa, machine.capability, packed.group)
             for provider in machine.cannot
         },
     )

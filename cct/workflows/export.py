@@ -19,6 +19,7 @@ from cct.measure.parity import check_parity, parity
 from cct.measure.proof import proof
 from cct.measure.run_module import answer
 from cct.model_source import ModelSource
+from cct.operator.types import choose_types
 from cct.recipe.recipe import Recipe
 from cct.recipe.target import TARGETS
 from cct.report.export_report import Conversion
@@ -55,9 +56,10 @@ def convert(
     check_weights(loaded.module)
     recipe = _recipe(loaded)
     stated = recipe or Recipe()
-    types = stated if target in (None, stated.target) else TARGETS[target]
+    usual = stated if target in (None, stated.target) else TARGETS[target]
     target = target or stated.target
-    weights, activations = weights or types.weights, activations or types.activations
+    weights, activations = weights or usual.weights, activations or usual.activations
+    types = choose_types(weights, activations)
     if recipe is not None:  # its block is the one of the pruning, whatever the target
         recipe = replace(recipe, target=target, weights=weights, activations=activations, portable=portable)
     images = random_images(loaded, size, _IMAGES)
@@ -81,7 +83,7 @@ def convert(
             portable=portable,
         )
         errors = parity(made, [images.numpy()], loaded.module, reference=False)
-        check_parity(errors, weights, activations)
+        check_parity(errors, types)
         result = Conversion(
             source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
             layers=layers,
@@ -91,7 +93,7 @@ def convert(
             images=_IMAGES,
             bytes=made.stat().st_size,
             target=target,
-            types={"weights": min(weights, activations), "activations": activations},  # "float16" goes first
+            types={"weights": types.weights, "activations": types.activations},
             portable=portable,
             output=str(output),
         )

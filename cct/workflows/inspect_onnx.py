@@ -11,6 +11,7 @@ from cct.errors import CctError
 from cct.operator.read_model import is_pattern_conv, pattern_convs, read_model
 from cct.operator.read_node import read_pattern_conv
 from cct.operator.spec import NAME
+from cct.operator.types import types_of_node
 from cct.passes.graph.pack_convolutions import describe, is_dense_convolution, record
 from cct.report.inspection import Inspection, Row
 from cct.report.layer import Layer
@@ -53,8 +54,9 @@ def _row(node: ir.Node) -> Row | None:
         macs = int(size * np.prod(pixels)) if len(pixels) == len(packed.kernel_shape) else 0
         layer = Layer(str(node.name), NAME, shape, size, int(np.count_nonzero(packed.W)), macs)
         record(layer, packed)
-        types = dict.fromkeys(8 * array.dtype.itemsize for array in (bias, packed.W))
-        return Row(layer, _FLOAT * size, counted=True, types="/".join(map(str, types)))
+        types = types_of_node(str(bias.dtype), str(packed.W.dtype))
+        widths = dict.fromkeys(str(8 * np.dtype(name).itemsize) for name in (types.activations, types.weights))
+        return Row(layer, _FLOAT * size, counted=True, types="/".join(widths))
     if not is_dense_convolution(node):
         return None
     layer = describe(node)

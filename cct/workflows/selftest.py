@@ -10,7 +10,7 @@ from cct.runtime.session import PROVIDERS
 from cct.selftest.run_case import run_case
 from cct.selftest.self_test import SelfTest
 from cct.selftest.specs import SPECS
-from cct.selftest.time_chain import SHAPES, TYPES, time_chain
+from cct.selftest.time_chain import SHAPES, TIMED_TYPES, time_chain
 from cct.workflows.doctor import diagnose
 
 
@@ -35,7 +35,7 @@ def run_self_test(provider: str, tell: Callable[[str], None], rounds: int = 10) 
         if number % 10 == 0 or number == len(SPECS):
             tell(f"{number} of {len(SPECS)} cases")
     times = []
-    for dtype, (channels, side) in itertools.product(TYPES[provider], SHAPES):
+    for dtype, (channels, side) in itertools.product(TIMED_TYPES[provider], SHAPES):
         tell(f"timing {channels} channels of {side}x{side} in {dtype}")
         times.append(time_chain(channels, side, dtype, provider, rounds))
     return SelfTest(PROVIDERS[provider], machine, outcomes, times)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import onnx_ir as ir
 
 from cct.atomic_files import temporary_folder
@@ -16,13 +17,14 @@ from cct.measure.accuracy import accuracy
 from cct.measure.images import batches_at, image_at, parity_count, spread_images
 from cct.measure.judgeable import check_judgeable
 from cct.measure.model_input import ModelInput, difference, load_for_both
-from cct.measure.parity import MAX_ERROR, error_of, parity
+from cct.measure.parity import error_of, parity
 from cct.measure.proof import proof, without_a_say
 from cct.measure.speed import TIMED_IMAGES, measure_speed
 from cct.messages import printable, some
 from cct.model_source import ModelSource
 from cct.operator.read_model import model_bytes, pattern_convs, read_model
 from cct.operator.spec import NAME
+from cct.operator.types import ACTIVATIONS, WEIGHTS, Types, rows_among
 from cct.regular_file import file_digest
 from cct.report.figures import finite_failure, measures
 from cct.report.timing import Speed
@@ -146,23 +148,26 @@ def validate(
 
 def _parity_failures(errors: Mapping[str, float], graph: ir.Model, provider: str, has_goal: bool) -> list[str]:
     """The legs that are further off than rounding explains; a goal of its own decides about torch."""
-    half = _computes_in_float16(graph)
-    limit = MAX_ERROR["float16" if half else "tf32" if provider == "cuda" else "float32"]
-    stored = {value.dtype for value in graph.graph.initializers.values()}  # float16 weights differ from torch's
-    rounded = MAX_ERROR["float16"] if ir.DataType.FLOAT16 in stored else limit
+    rows = _types(graph)
+    limits = {leg: max(row.error_limit(leg, provider) for row in rows) for leg in errors}
     return [
-        f"parity: {error:.2g} against {leg}, where {allowed:g} is allowed"
+        f"parity: {error:.2g} against {leg}, where {limits[leg]:g} is allowed"
         for leg, error in errors.items()
-        if not error <= (allowed := rounded if leg == "torch" else limit) and not (leg == "torch" and has_goal)
+        if not error <= limits[leg] and not (leg == "torch" and has_goal)
     ]
 
 
-def _computes_in_float16(graph: ir.Model) -> bool:
-    """Whether any value between the nodes is float16."""
-    casts = [node.attributes.get_int("to", 0) for node in graph.graph.all_nodes() if node.op_type == "Cast"]
-    return ir.DataType.FLOAT16 in casts or any(
-        value.dtype == ir.DataType.FLOAT16 for node in graph.graph.all_nodes() for value in node.outputs
-    )
+def _types(graph: ir.Model) -> list[Types]:
+    """The rows of what the file computes in, somewhere, and stores; float32 is everywhere, if only as an input."""
+    nodes = list(graph.graph.all_nodes())
+    computed: set[int | None] = {value.dtype for node in nodes for value in node.outputs}
+    computed |= {node.attributes.get_int("to", 0) for node in nodes if node.op_type == "Cast"}
+    stored: set[int | None] = {value.dtype for value in graph.graph.initializers.values()}
+
+    def names(known: Sequence[str], dtypes: Set[int | None]) -> list[str]:
+        return ["float32", *(name for name in known if ir.DataType.from_numpy(np.dtype(name)) in dtypes)]
+
+    return rows_among(names(WEIGHTS, stored), names(ACTIVATIONS, computed))
 
 
 def _chance_failure(percent: float, images: Data) -> list[str]:

@@ -12,11 +12,13 @@ from cct.errors import OperatorError
 from cct.operator.layout import find_layout
 from cct.operator.packed import Packed, check, pack
 from cct.operator.spec import CONSTANTS, DOMAIN, NAME, attributes
+from cct.operator.types import Types
 from cct.passes.graph.use_float16 import to_float16
 from cct.report.layer import Layer
 
 MAX_STORED = 2 / 3  # of the dense weights; above it the dense convolution is at least as good
 
+_ROUNDING = {"float16": to_float16}
 _DEFAULTS = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
 
@@ -29,15 +31,15 @@ class PackConvolutions(ir.passes.InPlacePass):
 
     Args:
         layers: a row is appended for every convolution, in the order of the graph.
-        float16: store packed weights as float16.
+        types: of the PatternConv nodes, for which the packed weights are rounded.
 
     Raises:
         UnsupportedModel: a weight is beyond float16; names the layer.
     """
 
-    def __init__(self, layers: list[Layer], float16: bool = False) -> None:
+    def __init__(self, layers: list[Layer], types: Types) -> None:
         self.layers = layers
-        self.float16 = float16
+        self.types = types
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Pack the main graph of `model`."""
@@ -46,7 +48,7 @@ class PackConvolutions(ir.passes.InPlacePass):
             if not is_dense_convolution(node):
                 continue
             layer = describe(node)
-            packed = _pack(node, layer, self.float16)
+            packed = _pack(node, layer, self.types)
             if packed is not None:
                 _replace(model.graph, node, packed, layer)
                 modified = True
@@ -83,7 +85,7 @@ def describe(node: ir.Node) -> Layer:
     )
 
 
-def _pack(node: ir.Node, layer: Layer, float16: bool) -> Packed | None:
+def _pack(node: ir.Node, layer: Layer, types: Types) -> Packed | None:
     """The packed weights, or None with the reason in `layer`."""
     weight = _constant(node.inputs[1])
     auto_pad = node.attributes.get("auto_pad")
@@ -103,11 +105,12 @@ def _pack(node: ir.Node, layer: Layer, float16: bool) -> Packed | None:
         layer.reason = f"its weight is {weight.dtype}"
     if layer.reason or weight is None:
         return None
-    found = pack_sparse(weight, node.attributes.get_int("group", 1), 2 if float16 else 4)
+    found = pack_sparse(weight, node.attributes.get_int("group", 1), np.dtype(types.weights).itemsize)
     if isinstance(found, str):
         layer.reason = found
         return None
-    return replace(found, W=to_float16(found.W, f"the weight of {layer.name}")) if float16 else found
+    round_weight = _ROUNDING.get(types.weights)
+    return replace(found, W=round_weight(found.W, f"the weight of {layer.name}")) if round_weight else found
 
 
 def pack_sparse(weight: NDArray[np.floating], group: int = 1, weight_bytes: int = 4) -> Packed | str:

@@ -14,8 +14,9 @@ from torch import nn
 
 import cct
 from benchmarks.networks import foreign
-from cct.measure.parity import MAX_ERROR, relative_error
+from cct.measure.parity import relative_error
 from cct.operator.spec import NAME
+from cct.operator.types import TYPES
 
 
 @pytest.mark.parametrize("name", ["unet", "shufflenet_v2_x1_0", "efficientnet_b0"])
@@ -23,8 +24,8 @@ from cct.operator.spec import NAME
 def test_outputs_agree_with_torch(name, tmp_path):
     line, _ = foreign.check(name, tmp_path, size=64)
     assert line["variation"] > 0.01  # else any answer would do
-    assert line["library"] < MAX_ERROR["float32"]
-    assert line["body"] < MAX_ERROR["float32"]
+    assert line["library"] < TYPES["float32"].max_error
+    assert line["body"] < TYPES["float32"].max_error
     assert line["masked"] >= line["packed"] > 0.9 * line["masked"]
     assert line["packed"] + sum(line["dense"].values()) == line["convolutions"]
 

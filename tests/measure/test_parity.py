@@ -10,6 +10,7 @@ import torch
 
 from cct.errors import CctError
 from cct.measure.parity import check_parity, parity, relative_error
+from cct.operator.types import TYPES
 from tests.support.cases import draw_packed, draw_values
 
 RNG = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def test_what_is_not_finite_is_no_agreement(odd):
     for pair in ((a, LOGITS), (LOGITS, a), (a, a)):
         assert math.isnan(relative_error(*pair))
         with pytest.raises(CctError, match="answers wrongly"):
-            check_parity({"body": relative_error(*pair)}, "float32", "float32")
+            check_parity({"body": relative_error(*pair)}, TYPES["float32"])
 
 
 def test_all_ways_agree(case, tmp_path):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from cct.selftest.case import CLIPS, EPS, TYPES, Case, draw_packed, draw_values, half_step
+from cct.operator.types import TYPES
+from cct.selftest.case import CLIPS, EPS, Case, draw_packed, draw_values, half_step
 
 __all__ = ["CLIPS", "EPS", "TYPES", "Case", "cases", "draw_packed", "draw_values", "half_step"]
 

@@ -10,6 +10,7 @@ from cct.measure.images import batches_at, image_at, parity_count, spread_images
 from cct.measure.parity import check_parity, parity
 from cct.measure.proof import proof
 from cct.measure.speed import TIMED_IMAGES, measure_speed
+from cct.operator.types import choose_types
 from cct.regular_file import file_digest
 from cct.report.compress_report import Report
 from cct.report.figures import finite_failure, measures
@@ -40,7 +41,7 @@ def judge(request: Request, inputs: Inputs, baseline: float, plan: Plan, trained
     found = accuracy(session(packed), images, chosen)
     errors = parity(packed, batches_at(images, chosen, seed), model.module, seen=found.answers)
     if not found.not_finite:  # else that is what fails
-        check_parity(errors, recipe.weights, recipe.activations)
+        check_parity(errors, choose_types(recipe.weights, recipe.activations))
     outputs = request.outputs
     report = Report(
         source={

@@ -9,6 +9,7 @@ import pytest
 
 import cct
 from cct.operator.spec import NAME
+from cct.operator.types import TYPES
 from cct.passes.graph.absorb_activation import AbsorbActivation
 from cct.passes.graph.absorb_residual import AbsorbResidual
 from cct.passes.graph.add_functions import AddFunctions
@@ -38,7 +39,7 @@ def run(model):
 
 def transform(model, *passes):
     before, layers = run(model), []
-    model = ir.passes.Sequential(PackConvolutions(layers), *passes, AddFunctions())(model).model
+    model = ir.passes.Sequential(PackConvolutions(layers, TYPES["float32"]), *passes, AddFunctions())(model).model
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     assert np.allclose(run(model), before, rtol=1e-5, atol=1e-5)
     return [n.op_type for n in model.graph], layers, model
@@ -136,8 +137,8 @@ def test_what_does_not_fit_stays_outside(body):
 
 def test_passes_say_whether_they_changed_anything():
     dense = graph(f"a = {CONV} (x, w)\ny = Relu (a)", {"w": weight(0, keep=1.0)})
-    for step in (PackConvolutions([]), AbsorbResidual(), AbsorbActivation(), AddFunctions()):
+    for step in (PackConvolutions([], TYPES["float32"]), AbsorbResidual(), AbsorbActivation(), AddFunctions()):
         assert not step(dense).modified
     sparse = graph(f"a = {CONV} (x, w)\nb = Add (a, x)\ny = Relu (b)", {"w": weight(0)})
-    for step in (PackConvolutions([]), AbsorbResidual(), AbsorbActivation(), AddFunctions()):
+    for step in (PackConvolutions([], TYPES["float32"]), AbsorbResidual(), AbsorbActivation(), AddFunctions()):
         assert step(sparse).modified

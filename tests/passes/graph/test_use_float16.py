@@ -10,6 +10,7 @@ import torch
 
 import cct
 from cct.errors import UnsupportedModel
+from cct.operator.types import TYPES
 from cct.passes.graph.absorb_activation import AbsorbActivation
 from cct.passes.graph.absorb_residual import AbsorbResidual
 from cct.passes.graph.add_functions import AddFunctions
@@ -103,7 +104,7 @@ def test_a_value_that_operators_of_float32_share_is_cast_once():
 def test_pattern_conv_takes_float16():
     model = graph(f"a = {CONV} (x, w, b)\ns = Add (a, x)\ny = Relu (s)", {"w": weight(0), "b": weight(1)[:, 0, 0, 0]})
     before = run(model)
-    packing = (PackConvolutions([], float16=True), AbsorbResidual(), AbsorbActivation())
+    packing = (PackConvolutions([], TYPES["float16"]), AbsorbResidual(), AbsorbActivation())
     ir.passes.Sequential(*packing, UseFloat16(), AddFunctions())(model)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     assert kinds(model)[1] == ("PatternConvAddRelu", "f16f16i32i32u8i32i32f16f16", "f16")
@@ -145,7 +146,9 @@ def test_inlined_functions_leave_a_plain_convolution(after, residual):
     arrays = {"w": weight(0), "low": np.float32(0), "high": np.float32(6)}
     model = graph(f"a = {CONV} (x, w)\n{residual}\n{after}", arrays)
     before = run(model)
-    ir.passes.Sequential(PackConvolutions([]), AbsorbResidual(), AbsorbActivation(), AddFunctions())(model)
+    ir.passes.Sequential(PackConvolutions([], TYPES["float32"]), AbsorbResidual(), AbsorbActivation(), AddFunctions())(
+        model
+    )
     assert InlineFunctions()(model).modified
     assert not model.functions
     assert {n.op_type for n in model.graph} <= {"Conv", "Add", "Relu", "Clip", "Identity"}
