@@ -18,8 +18,7 @@ import cct
 from benchmarks.networks.masks import prune_at_random
 from cct.measure.parity import relative_error
 from cct.operator.spec import NAME
-
-TYPES = (("float32", "float32"), ("float16", "float32"), ("float16", "float16"))
+from cct.operator.types import TYPES
 
 
 def main() -> None:
@@ -34,13 +33,13 @@ def main() -> None:
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "m.onnx"
-        for weights, activations in TYPES:
-            layers = cct.export(module, images[:1], path, weights=weights, activations=activations)
+        for types in TYPES.values():
+            layers = cct.export(module, images[:1], path, weights=types.weights, activations=types.activations)
             packed = [layer for layer in layers if layer.op == NAME]
             ratio = sum(4 * layer.weights for layer in packed) / sum(layer.packed_bytes for layer in packed)
             got = cct.session(path).run(None, {"input": images.numpy()})[0]
             size, error = path.stat().st_size / 1e6, relative_error(got, wanted)
-            print(f"| {weights} | {activations} | 1/{ratio:.2f} | {size:.2f} | {error:.1e} |")
+            print(f"| {types.weights} | {types.activations} | 1/{ratio:.2f} | {size:.2f} | {error:.1e} |")
         cct.export(module, images[:1], path, pack=False)
         print(f"| dense float32 | float32 | 1 | {path.stat().st_size / 1e6:.2f} | |")
 
