@@ -31,7 +31,7 @@ READERS: dict[str, list[str]] = {  # each a module beside this one, and what it 
     "onnx_file": [
         "cct.operator.read_model", "cct.operator.check_expansion", "cct.operator.spec", "cct.operator.packed",
         "cct.workflows.inspect_onnx", "cct.report.inspection",
-        "cct.passes.graph.pack_convolutions", "onnx_ir.serde",
+        "cct.passes.graph.describe_convolutions", "onnx_ir.serde",
     ],
     "checkpoint": [
         *(f"cct.checkpoint.{name}" for name in ("read_file", "check_pickle", "recognize", "find_weights")),

@@ -15,7 +15,7 @@ from cct.errors import CctError
 from cct.measure.ratio import undisturbed
 from cct.operator.read_model import is_pattern_conv
 from cct.operator.spec import NAME, NAMES
-from cct.passes.graph.pack_convolutions import describe, is_dense_convolution
+from cct.passes.graph.describe_convolutions import describe_convolution, is_dense_convolution
 from cct.report.node_time import NodeTime, Shapes
 from cct.runtime.session import session
 
@@ -98,7 +98,7 @@ def _layers(model: ir.Model, names: set[str]) -> dict[str, str]:
         ours = is_pattern_conv(node)
         if not ours and not is_dense_convolution(node):
             continue
-        layer = str(node.name) if ours else describe(node).name
+        layer = str(node.name) if ours else describe_convolution(node).name
         value = node.outputs[0]
         known = [str(node.name), f"{value.name}{_REORDERED}"]
         while len(value.uses()) == 1 and not names & set(known):

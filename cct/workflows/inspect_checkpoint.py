@@ -13,7 +13,8 @@ from cct.checkpoint.loaded_model import LoadedModel
 from cct.checkpoint.random_images import random_images
 from cct.measure.run_module import answer
 from cct.model_source import ModelSource
-from cct.passes.graph.pack_convolutions import pack_sparse, record
+from cct.passes.graph.describe_convolutions import describe_packed
+from cct.passes.graph.pack_convolutions import pack_sparse
 from cct.passes.module.prunable import prunable
 from cct.report.inspection import Inspection, Row
 from cct.report.layer import Layer
@@ -47,7 +48,7 @@ def inspect_checkpoint(model: ModelSource, size: tuple[int, int] | None = None) 
             if isinstance(found, str):
                 layer.reason = found
             else:
-                record(layer, found)
+                describe_packed(layer, found)
         else:
             layer.reason = "not a Conv2d"
         rows.append(Row(layer, _FLOAT * weight.size, counted=reason is None, why_not=reason or ""))

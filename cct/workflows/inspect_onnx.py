@@ -12,7 +12,7 @@ from cct.operator.read_model import is_pattern_conv, pattern_convs, read_model
 from cct.operator.read_node import read_pattern_conv
 from cct.operator.spec import NAME
 from cct.operator.types import types_of_node
-from cct.passes.graph.pack_convolutions import describe, is_dense_convolution, record
+from cct.passes.graph.describe_convolutions import describe_convolution, describe_packed, is_dense_convolution
 from cct.report.inspection import Inspection, Row
 from cct.report.layer import Layer
 
@@ -53,13 +53,13 @@ def _row(node: ir.Node) -> Row | None:
         size = int(np.prod(shape))
         macs = int(size * np.prod(pixels)) if len(pixels) == len(packed.kernel_shape) else 0
         layer = Layer(str(node.name), NAME, shape, size, int(np.count_nonzero(packed.W)), macs)
-        record(layer, packed)
+        describe_packed(layer, packed)
         types = types_of_node(str(bias.dtype), str(packed.W.dtype))
         widths = dict.fromkeys(str(8 * np.dtype(name).itemsize) for name in (types.activations, types.weights))
         return Row(layer, _FLOAT * size, counted=True, types="/".join(widths))
     if not is_dense_convolution(node):
         return None
-    layer = describe(node)
+    layer = describe_convolution(node)
     weight = node.inputs[1]
     bits = weight.dtype.bitwidth if weight is not None and weight.dtype is not None else 8 * _FLOAT
     dense = layer.weights * bits // 8

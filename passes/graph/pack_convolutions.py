@@ -13,6 +13,12 @@ from cct.operator.layout import find_layout
 from cct.operator.packed import Packed, check, pack
 from cct.operator.spec import CONSTANTS, DOMAIN, NAME, attributes
 from cct.operator.types import Types
+from cct.passes.graph.describe_convolutions import (
+    constant,
+    describe_convolution,
+    describe_packed,
+    is_dense_convolution,
+)
 from cct.passes.graph.use_float16 import to_float16
 from cct.report.layer import Layer
 
@@ -47,7 +53,7 @@ class PackConvolutions(ir.passes.InPlacePass):
         for node in list(model.graph):
             if not is_dense_convolution(node):
                 continue
-            layer = describe(node)
+            layer = describe_convolution(node)
             packed = _pack(node, layer, self.types)
             if packed is not None:
                 _replace(model.graph, node, packed, layer)
@@ -56,38 +62,9 @@ class PackConvolutions(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified=modified)
 
 
-def _constant(value: ir.Value | None) -> NDArray[np.floating] | None:
-    tensor = None if value is None else ir.convenience.get_const_tensor(value)
-    return None if tensor is None else tensor.numpy()
-
-
-def is_dense_convolution(node: ir.Node) -> bool:
-    """Whether a node is one of ONNX's own convolutions."""
-    return not node.domain and node.op_type in ("Conv", "ConvTranspose")
-
-
-def describe(node: ir.Node) -> Layer:
-    """The row of a `Conv` or `ConvTranspose` that stays dense, its reason left open."""
-    value = node.inputs[1]
-    name = value.name if value is not None and value.name else str(node.name)
-    weight = _constant(value)
-    shape = () if weight is None else weight.shape
-    # Each weight of a transposed convolution meets every pixel of its input, not of its output.
-    image = (node.outputs[0] if node.op_type == "Conv" else node.inputs[0]).shape  # type: ignore[union-attr]
-    pixels = [d for d in image[2:] if isinstance(d, int)] if image is not None else []
-    return Layer(
-        name=name.removesuffix("_float16").removesuffix(".weight"),  # UseFloat16 rounds into a weight of its own
-        op=node.op_type,
-        shape=tuple(shape),
-        weights=0 if weight is None else int(weight.size),
-        kept=0 if weight is None else int(np.count_nonzero(weight)),
-        macs=0 if weight is None or len(pixels) != len(shape) - 2 else int(weight.size * np.prod(pixels)),
-    )
-
-
 def _pack(node: ir.Node, layer: Layer, types: Types) -> Packed | None:
     """The packed weights, or None with the reason in `layer`."""
-    weight = _constant(node.inputs[1])
+    weight = constant(node.inputs[1])
     auto_pad = node.attributes.get("auto_pad")
     if node.op_type != "Conv":
         layer.reason = "a transposed convolution"
@@ -99,7 +76,7 @@ def _pack(node: ir.Node, layer: Layer, types: Types) -> Packed | None:
         layer.reason = "its weight is shared with another node"
     elif auto_pad is not None and auto_pad.as_string() != "NOTSET":
         layer.reason = f"auto_pad {auto_pad.as_string()}"
-    elif len(node.inputs) > 2 and node.inputs[2] is not None and _constant(node.inputs[2]) is None:
+    elif len(node.inputs) > 2 and node.inputs[2] is not None and constant(node.inputs[2]) is None:
         layer.reason = "its bias is no constant"
     elif weight.dtype != np.float32:
         layer.reason = f"its weight is {weight.dtype}"
@@ -132,16 +109,10 @@ def pack_sparse(weight: NDArray[np.floating], group: int = 1, weight_bytes: int 
     return packed
 
 
-def record(layer: Layer, packed: Packed) -> None:
-    """Complete the row of a convolution that is packed."""
-    layer.block, layer.patterns, layer.entries = packed.block, len(packed.pool), packed.entries
-    layer.stored, layer.packed_bytes = packed.stored, packed.nbytes
-
-
 def _replace(graph: ir.Graph, node: ir.Node, packed: Packed, layer: Layer) -> None:
     """Put a PatternConv in the place of `node` and complete its row."""
     layer.op = NAME
-    record(layer, packed)
+    describe_packed(layer, packed)
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     values = [node.inputs[0]]
     for name in CONSTANTS:

@@ -221,37 +221,6 @@ def test_the_same_module_gives_the_same_bytes(small, tmp_path):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-def test_the_module_is_left_as_it_was(small, tmp_path):
-    small.train()
-    small.bn1.eval()  # frozen, as detectors do
-    before = {k: v.clone() for k, v in small.state_dict().items()}
-    cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "m.onnx")
-    assert small.training
-    assert not small.bn1.training
-    assert all(torch.equal(v, before[k]) for k, v in small.state_dict().items())
-    small.eval()
-
-
-def test_a_module_that_fixes_its_batch_is_exported_with_the_batch_of_the_example(tmp_path):
-    class Fixed(nn.Linear):
-        def forward(self, x):
-            return super().forward(x.reshape(1, 48))
-
-    cct.export(Fixed(48, 2), torch.randn(1, 3, 4, 4), tmp_path / "m.onnx")
-    assert cct.session(tmp_path / "m.onnx").get_inputs()[0].shape == [1, 3, 4, 4]
-
-
-def test_a_module_that_torch_can_not_export_is_refused_in_one_line(tmp_path):
-    class Branching(nn.Module):
-        def forward(self, x):
-            return x if x.sum() > 0 else -x
-
-    with pytest.raises(UnsupportedModel, match="can't export Branching") as caught:
-        cct.export(Branching(), torch.randn(1, 3, 4, 4), tmp_path / "m.onnx")
-    assert "\n" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_file_that_can_not_be_written_leaves_nothing(small, tmp_path):
     with pytest.raises(CctError, match="can't be written"):
         cct.export(small, torch.randn(1, 3, 12, 12), tmp_path / "missing" / "m.onnx")

@@ -82,12 +82,6 @@ def test_what_stays_dense_says_why(body, arrays, shape, reason):
     assert layers
 
 
-def test_a_transposed_convolution_computes_by_the_pixels_of_its_input():
-    strided = "y = ConvTranspose <strides: ints = [2, 2]> (x, w)"
-    _, layers, _ = transform(graph(strided, {"w": weight(0, shape=(8, 4, 2, 2))}, (2, 4, 18, 18)))
-    assert layers[0].macs == 8 * 4 * 2 * 2 * 9 * 9
-
-
 def test_zeros_without_patterns_are_packed_as_they_are():
     rng = np.random.default_rng(0)
     scattered = (rng.standard_normal((8, 8, 1, 1)) * (rng.random((8, 8, 1, 1)) < 0.6)).astype(np.float32)
