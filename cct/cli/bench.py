@@ -40,9 +40,9 @@ def bench(
     All run in one process, in turns, warmed up, on the same random input. One thread is timed by its processor time,
     several by the wall clock: for these, leave the machine alone meanwhile.
     """
-    from cct.workflows.bench import measure_files
+    from cct.workflows.bench import compare_files
 
-    return measure_files(
+    return compare_files(
         [model, *against],
         threads=[count for counts in threads for count in counts] or [1],
         provider=provider,

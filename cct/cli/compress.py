@@ -29,7 +29,7 @@ from cct.model_source import ModelSource
 from cct.recipe.target import TARGETS
 
 if TYPE_CHECKING:
-    from cct.report.compress_report import Report
+    from cct.report.compress_report import CompressReport
 
 
 def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -116,7 +116,7 @@ def compress(
     keep_faster: bool,
     teacher: Path | None,
     **knobs: Any,
-) -> Report:
+) -> CompressReport:
     """Prune MODEL by patterns while fine-tuning it, and write it as ONNX.
 
     MODEL is a checkpoint of cct, or a state_dict with --arch. The ONNX file takes normalized NCHW images. Beside it,

@@ -13,7 +13,7 @@ from cct.cli.types import FILE, Size
 from cct.model_source import ModelSource
 
 if TYPE_CHECKING:
-    from cct.report.export_report import Conversion
+    from cct.report.export_report import ExportReport
 
 
 @click.command(short_help="Write ONNX of a network that is pruned already.")
@@ -33,15 +33,15 @@ def export(
     weights: str | None,
     activations: str | None,
     portable: bool,
-) -> Conversion:
+) -> ExportReport:
     """Write MODEL, pruned by whomever, as ONNX: what is pattern-sparse is packed, the rest stays dense.
 
     MODEL is a checkpoint of cct, or a state_dict with --arch. No data is needed and nothing is trained. The file is
     compared with torch before it is written.
     """
-    from cct.workflows.export import convert
+    from cct.workflows.export import export_checkpoint
 
-    return convert(
+    return export_checkpoint(
         source(model),
         output,
         size=size,

@@ -1,4 +1,4 @@
-"""`proof`: did the library run the file's PatternConv nodes? `without_a_say`: and does it matter?"""
+"""`proof`: did the library run the file's PatternConv nodes? `find_idle_nodes`: and does it matter?"""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def proof(path: Path, images: Floats, provider: str = "cpu") -> int:
     model = ir.load(path)
     nodes = pattern_convs(model)
     wanted = len(nodes)
-    if idle := wanted - len(_contributing(model).intersection(nodes)):
-        raise LibraryError(f"{path}: {idle} of {wanted} {NAME} reach no output: others compute what the file answers")
+    if unused := wanted - len(_contributing(model).intersection(nodes)):
+        raise LibraryError(f"{path}: {unused} of {wanted} {NAME} reach no output: others compute what the file answers")
     if not supported():
         return 0
     events = profile(path, lambda opened: run(opened, images[:1]), provider=provider)
@@ -64,7 +64,7 @@ def _contributing(model: ir.Model) -> set[ir.Node]:
     return found
 
 
-def without_a_say(path: Path, images: Floats) -> list[str]:
+def find_idle_nodes(path: Path, images: Floats) -> list[str]:
     """The PatternConv nodes that do not decide what the file answers, by name.
 
     Each in turn gets other weights, in memory: the answer must move. A file may run its operators, and have others
@@ -77,7 +77,7 @@ def without_a_say(path: Path, images: Floats) -> list[str]:
     Raises:
         LibraryError: one of them keeps its weights elsewhere than in initializers.
     """
-    silent = []
+    idle = []
     proto = onnx.load(path)
     usual = run(session(path), images)
     arrays = {tensor.name: tensor for tensor in proto.graph.initializer}
@@ -101,5 +101,5 @@ def without_a_say(path: Path, images: Floats) -> list[str]:
         node.input[:] = before
         del proto.graph.initializer[-len(names) :]
         if all(error <= _LEAST_SAY for error in moved):  # what is no longer finite has moved
-            silent.append(printable(node.name))
-    return silent
+            idle.append(printable(node.name))
+    return idle

@@ -42,13 +42,13 @@ def check_expansion(path: object, model: onnx.ModelProto) -> None:
     for function in model.functions:
         key = _key(function.domain, function.name, function.overload)
         if key in bodies:
-            raise CctError(f"{path} has two functions {_spelled(key)}: rename one")
+            raise CctError(f"{path} has two functions {_format_key(key)}: rename one")
         bodies[key] = _body(function.node)
-    written: dict[_Key, tuple[int, int]] = {}  # nodes and bytes of functions with all that they call
+    totals: dict[_Key, tuple[int, int]] = {}  # nodes and bytes of functions with all that they call
     for key in _callees_first(path, bodies):
-        written[key] = _total(bodies[key], written)
+        totals[key] = _total(bodies[key], totals)
     graph = _body(model.graph.node)
-    nodes, size = _total(_Body(0, 0, {key: n for key, n in graph.calls.items() if key in bodies}), written)
+    nodes, size = _total(_Body(0, 0, {key: n for key, n in graph.calls.items() if key in bodies}), totals)
     if nodes > MOST_NODES or size > MOST_BYTES:
         raise CctError(
             f"{path}: its functions written out are {_figure(nodes)} nodes of {_figure(size)} bytes, "
@@ -91,15 +91,15 @@ def _callees_first(path: object, bodies: Mapping[_Key, _Body]) -> list[_Key]:
                 done.add(key)
                 order.append(key)
             elif callee in open_calls:
-                raise CctError(f"{path}: the function {_spelled(callee)} calls itself, which ONNX does not allow")
+                raise CctError(f"{path}: the function {_format_key(callee)} calls itself, which ONNX does not allow")
             else:
                 open_calls[callee] = iter(bodies[callee].calls)
     return order
 
 
-def _total(body: _Body, written: Mapping[_Key, tuple[int, int]]) -> tuple[int, int]:
+def _total(body: _Body, totals: Mapping[_Key, tuple[int, int]]) -> tuple[int, int]:
     """Nodes and bytes with every call written out; the numbers of a chain of functions can have thousands of digits."""
-    called = [(n, *written[key]) for key, n in body.calls.items() if key in written]
+    called = [(n, *totals[key]) for key, n in body.calls.items() if key in totals]
     nodes = body.nodes + sum(n * inner for n, inner, _ in called)
     size = body.size + sum(n * inner for n, _, inner in called)
     return min(nodes, _MUCH), min(size, _MUCH)
@@ -116,6 +116,6 @@ def _key(domain: str, name: str, overload: str) -> _Key:
     return "" if domain == "ai.onnx" else domain, name, overload
 
 
-def _spelled(key: _Key) -> str:
+def _format_key(key: _Key) -> str:
     domain, name, _ = key
     return printable(f"{domain}::{name}")

@@ -46,13 +46,13 @@ def read_model(path: Path) -> ir.Model:
             set_base_dir(graph, path.parent)  # goes into every subgraph: what can't be gone into ends here
     except Exception as error:  # so does this
         raise _invalid(path, error) from error
-    outside = _check_tensors(path, model)
+    external = _check_tensors(path, model)
     if any(is_pattern_conv(node) for f in model.functions.values() if f.domain != DOMAIN for node in f.all_nodes()):
         raise CctError(
             f"{path} has a {NAME} inside a function, where its weights can't be checked: inline the function"
         )
     nodes = pattern_convs(model)
-    if nodes and outside:
+    if nodes and external:
         raise CctError(f"{path}: keeps weights in other files: save it as one file")
     for node in nodes:
         read_pattern_conv(node)
@@ -71,7 +71,7 @@ def model_bytes(path: Path, model: ir.Model) -> int:
     Raises:
         CctError: a file is missing, or is none.
     """
-    files = {os.path.realpath(path), *map(os.path.realpath, _outside(path, model))}
+    files = {os.path.realpath(path), *map(os.path.realpath, _external_files(path, model))}
     for file in sorted(files):
         check_regular(Path(file))
     return sum(os.path.getsize(file) for file in files)
@@ -93,23 +93,23 @@ def _check_tensors(path: Path, model: ir.Model) -> set[Path]:
     Returns:
         The other files that tensors lie in, none of them outside of the model's folder.
     """
-    outside = _outside(path, model)
-    for file in outside:
+    external = _external_files(path, model)
+    for file in external:
         inner = file.relative_to(path.parent) if file.is_relative_to(path.parent) else file
         if inner.is_absolute() or ".." in inner.parts:  # the checker does not look at a function's attributes
             raise CctError(f"{path}: keeps weights outside of its folder, in {file}: put them beside it")
     sizes = {}
-    for file in (path, *outside):
+    for file in (path, *external):
         check_regular(file)
         sizes[file] = os.path.getsize(file)
     for tensor in _tensors(model):
         file = path.parent / tensor.location if isinstance(tensor, ir.ExternalTensor) else path
         if tensor.size > 8 * sizes[file]:
             raise CctError(f"{path} is damaged: {printable(tensor.name)} claims {tensor.size} numbers")
-    return outside
+    return external
 
 
-def _outside(path: Path, model: ir.Model) -> set[Path]:
+def _external_files(path: Path, model: ir.Model) -> set[Path]:
     """The other files that tensors of a model lie in."""
     return {path.parent / tensor.location for tensor in _tensors(model) if isinstance(tensor, ir.ExternalTensor)}
 

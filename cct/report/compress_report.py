@@ -1,4 +1,4 @@
-"""What was done to a model: one row a convolution, the figures over them, as text and as JSON."""
+"""`CompressReport`: one row a convolution and the figures over them, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from cct.messages import printable
 from cct.recipe.target import Target
-from cct.report.figures import parity_line
+from cct.report.figures import parity_line, proof_line
 from cct.report.layer import Layer, layer_table, times_smaller, weights_per_kept
 from cct.report.plain_json import as_json
 from cct.report.timing import Speed, speed_line
@@ -24,7 +24,7 @@ class Choice(Protocol):
 
 
 @dataclass
-class Report:
+class CompressReport:
     """Everything that `cct compress` knows of its result.
 
     Attributes:
@@ -99,7 +99,7 @@ class Report:
             f"{c['convolutions']:.2f}x over all, {c['macs']:.2f}x in multiply-adds",
             f"file         {dense:.2f} MB dense -> {packed:.2f} MB: {c['file']:.2f}x",
             parity_line(self.parity, self.parity_images),
-            f"proof        {self.proven} PatternConv ran on {self.provider}",
+            proof_line(self.proven, self.provider),
         ]
         lines += self._target()
         lines += [speed_line(speed) for speed in self.speed]
@@ -118,5 +118,5 @@ class Report:
         target = self.recipe.get("target", "cpu")
         if target == "cpu":
             return []
-        made = Target(**{name: self.recipe[name] for name in ("block", "weights", "activations")})
-        return [f"target       {target}: {made}; the speed is this CPU's, see cct bench --provider {target}"]
+        knobs = Target(**{name: self.recipe[name] for name in ("block", "weights", "activations")})
+        return [f"target       {target}: {knobs}; the speed is this CPU's, see cct bench --provider {target}"]

@@ -1,4 +1,4 @@
-"""`Conversion`: what `cct export` did, as text and as JSON."""
+"""`ExportReport`: what `cct export` did, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from cct.messages import printable
 from cct.operator.spec import NAME
-from cct.report.figures import parity_line
+from cct.report.figures import parity_line, proof_line
 from cct.report.layer import Layer, layer_table, weights_per_kept
 from cct.report.plain_json import as_json
 
 
 @dataclass
-class Conversion:
+class ExportReport:
     """What `cct export` did.
 
     Attributes:
@@ -59,7 +59,7 @@ class Conversion:
             f"file         {self.bytes / 1e6:.2f} MB, {' and '.join(f'{t} {name}' for name, t in self.types.items())}",
             f"target       {self.target}",
             f"{parity_line(self.parity, self.images)}, random ones",
-            f"proof        {self.proven} PatternConv ran on {self.provider}",
+            proof_line(self.proven, self.provider),
             "",
             layer_table(self.layers),
             f"wrote        {printable(self.output, 4096)}",

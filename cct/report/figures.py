@@ -16,6 +16,11 @@ def parity_line(errors: Mapping[str, float], images: int) -> str:
     return f"parity       on {images} images, library against {', '.join(legs)}"
 
 
+def proof_line(proven: int, provider: str) -> str:
+    """Likewise: what the library was seen to run."""
+    return f"proof        {proven} PatternConv ran on {provider}"
+
+
 def measures(
     accuracy: Mapping[str, float], parity: Mapping[str, float], sizes: Mapping[str, int], speed: Sequence[Speed]
 ) -> list[Measure]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cct.report.figures import parity_line
+from cct.report.figures import parity_line, proof_line
 from cct.report.plain_json import as_json
 from cct.report.timing import Speed, speed_line
 
@@ -61,7 +61,7 @@ class Verdict:
         lines = [f"accuracy     {name} {percent:.2f} %" for name, percent in self.accuracy.items()]
         lines[0] += f" of {self.images} images"
         lines += [parity_line(self.parity, self.parity_images)]
-        lines += [f"proof        {self.proven} PatternConv ran on {self.provider}"]
+        lines += [proof_line(self.proven, self.provider)]
         lines += [f"file         {', '.join(f'{name} {size / 1e6:.2f} MB' for name, size in self.bytes.items())}"]
         lines += [speed_line(speed) for speed in self.speed]
         lines += [f"NOTE         {note}" for note in self.notes]

@@ -18,7 +18,7 @@ from cct.runtime.random_feeds import random_feeds
 from cct.runtime.session import PROVIDERS
 
 
-def measure_files(
+def compare_files(
     paths: Sequence[Path],
     *,
     threads: Sequence[int],

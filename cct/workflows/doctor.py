@@ -35,7 +35,7 @@ def diagnose(path: Path | None = None) -> Diagnosis:
     """
     cpu = _problem(lambda: register_library(ort.SessionOptions())) if supported() else ""
     here = f"{platform.system()} {platform.machine()}"
-    found = Diagnosis(
+    diagnosis = Diagnosis(
         software={"cct": cct.__version__, "Python": platform.python_version(), "onnxruntime": ort.__version__},
         machine=f"{machine()}, {here}",
         library=_or(library_path, "missing") if supported() else "",
@@ -49,11 +49,11 @@ def diagnose(path: Path | None = None) -> Diagnosis:
         problem=cpu,
     )
     if path is None:
-        return found
+        return diagnosis
     from cct.workflows.doctor_model import diagnose_model
 
-    model = diagnose_model(path, found)
-    return replace(found, model=model, problem=cpu or model.runs["cpu"])
+    model = diagnose_model(path, diagnosis)
+    return replace(diagnosis, model=model, problem=cpu or model.runs["cpu"])
 
 
 def _problem(check: Callable[[], object]) -> str:

@@ -1,4 +1,4 @@
-"""`convert`: a checkpoint whose weights are pruned becomes an ONNX file, which is checked before it is written."""
+"""`export_checkpoint`: pruned weights become an ONNX file, which is checked before it is written."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from cct.model_source import ModelSource
 from cct.operator.types import choose_types
 from cct.recipe.recipe import Recipe
 from cct.recipe.target import TARGETS
-from cct.report.export_report import Conversion
+from cct.report.export_report import ExportReport
 from cct.runtime.session import PROVIDERS
 
 _IMAGES = 8  # so many that no output is near zero for all of them by chance
 
 
-def convert(
+def export_checkpoint(
     model: ModelSource,
     output: Path,
     *,
@@ -37,7 +37,7 @@ def convert(
     weights: str | None = None,
     activations: str | None = None,
     portable: bool = False,
-) -> Conversion:
+) -> ExportReport:
     """Export what a file holds, compare the result with torch, write it.
 
     Args:
@@ -65,11 +65,11 @@ def convert(
     images = random_images(loaded, size, _IMAGES)
     _check_answer(answer(loaded.module, images[:1]))  # what does not run in torch is no fault of the export
     with temporary_folder() as folder:
-        made = folder / "model.onnx"
+        onnx_file = folder / "model.onnx"
         layers = export(
             loaded.module,
             images[:1],
-            made,
+            onnx_file,
             metadata=file_metadata(
                 loaded.sha256,
                 images.shape[2:],
@@ -82,22 +82,22 @@ def convert(
             activations=activations,
             portable=portable,
         )
-        errors = parity(made, [images.numpy()], loaded.module, reference=False)
+        errors = parity(onnx_file, [images.numpy()], loaded.module, reference=False)
         check_parity(errors, types)
-        result = Conversion(
+        result = ExportReport(
             source={"file": model.path.name, "sha256": loaded.sha256, "arch": model.arch or loaded.arch or ""},
             layers=layers,
             parity=errors,
             provider=PROVIDERS["cpu"],
-            proven=proof(made, images.numpy()),
+            proven=proof(onnx_file, images.numpy()),
             images=_IMAGES,
-            bytes=made.stat().st_size,
+            bytes=onnx_file.stat().st_size,
             target=target,
             types={"weights": types.weights, "activations": types.activations},
             portable=portable,
             output=str(output),
         )
-        write(output, made.read_bytes())
+        write(output, onnx_file.read_bytes())
     return result
 
 

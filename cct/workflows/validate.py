@@ -18,7 +18,7 @@ from cct.measure.images import batches_at, image_at, parity_count, spread_images
 from cct.measure.judgeable import check_judgeable
 from cct.measure.model_input import ModelInput, difference, load_for_both
 from cct.measure.parity import error_of, parity
-from cct.measure.proof import proof, without_a_say
+from cct.measure.proof import find_idle_nodes, proof
 from cct.measure.speed import TIMED_IMAGES, measure_speed
 from cct.messages import printable, some
 from cct.model_source import ModelSource
@@ -108,13 +108,13 @@ def validate(
         module = load_model(pruned).module if pruned is not None else None
         errors = parity(path, batches_at(images, chosen, seed), module, provider=provider, seen=found.answers)
         first = chosen[:TIMED_IMAGES]
-        few = image_at(images, first)
-        proven = proof(path, few, provider)
-        silent = without_a_say(path, few)
+        timed_images = image_at(images, first)
+        proven = proof(path, timed_images, provider)
+        idle = find_idle_nodes(path, timed_images)
         speed: list[Speed] = []
         if dense is not None or any(goal.metric == "latency" for goal in goals):
             models = {} if dense is None else {"dense": (dense, image_at(others, first))}
-            measured = measure_speed({**models, "packed": (path, few)}, provider)
+            measured = measure_speed({**models, "packed": (path, timed_images)}, provider)
             speed = measured.speed
             known = [output[: len(first)] for output in found.answers]
             errors["while timed"] = max(error_of(path, answers, known) for answers in measured.answers)
@@ -127,7 +127,7 @@ def validate(
         *_chance_failure(found.percent, images),
         *_parity_failures(errors, graph, provider, any(goal.metric == "parity" for goal in goals)),
         *_packed_failures(stated, len(nodes), proven, require_packed),
-        *([f"packed: {some(silent, 3)}: no say in what the file answers"] if silent else []),
+        *([f"packed: {some(idle, 3)}: no say in what the file answers"] if idle else []),
         *failures(goals, measures(percent, errors, sizes, speed)),
     ]
     return Verdict(

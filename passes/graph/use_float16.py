@@ -63,7 +63,7 @@ class UseFloat16(ir.passes.InPlacePass):
                 end = casts.cast(value, FLOAT)
                 value.name, end.name = casts.free(f"{value.name}_float16"), value.name
                 graph.outputs[:] = [end if output is value else output for output in graph.outputs]
-        return ir.passes.PassResult(model, modified=bool(casts.made))
+        return ir.passes.PassResult(model, modified=bool(casts.values))
 
 
 def _float16_inputs(node: ir.Node, floats: set[ir.Value], opset: int) -> set[int]:
@@ -93,14 +93,14 @@ class _Casts:
         self.graph = graph
         values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
         self.names = {value.name for value in values}
-        self.made: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
+        self.values: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
 
     def cast(self, value: ir.Value, dtype: ir.DataType) -> ir.Value:
         if value.dtype == dtype:
             return value
-        if (value, dtype) not in self.made:
-            self.made[value, dtype] = self._round(value) if value.is_initializer() else self._node(value, dtype)
-        return self.made[value, dtype]
+        if (value, dtype) not in self.values:
+            self.values[value, dtype] = self._round(value) if value.is_initializer() else self._node(value, dtype)
+        return self.values[value, dtype]
 
     def free(self, name: str) -> str:
         """The name, or one like it that nothing has yet."""
@@ -119,12 +119,12 @@ class _Casts:
 
     def _node(self, value: ir.Value, dtype: ir.DataType) -> ir.Value:
         cast = ir.node("Cast", [value], {"to": dtype.value})
-        made = cast.outputs[0]
-        made.name = self.free(f"{value.name}_{dtype.name.lower()}")
-        made.type, made.shape = ir.TensorType(dtype), value.shape
+        output = cast.outputs[0]
+        output.name = self.free(f"{value.name}_{dtype.name.lower()}")
+        output.type, output.shape = ir.TensorType(dtype), value.shape
         producer = value.producer()
         if producer is None:
             self.graph.insert_before(self.graph[0], cast)
         else:
             self.graph.insert_after(producer, cast)
-        return made
+        return output

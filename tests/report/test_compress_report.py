@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cct.report.compress_report import Report
+from cct.report.compress_report import CompressReport
 from cct.report.layer import Layer
 from cct.report.timing import Ratio, Speed, Timing
 
@@ -14,12 +14,12 @@ def timing(ms: float) -> Timing:
 
 
 @pytest.fixture
-def report() -> Report:
+def report() -> CompressReport:
     layers = [
         Layer("stem", "Conv", (4, 1, 3, 3), 36, 36, 3600, reason="only 0% of its weights are zero"),
         Layer("body", "PatternConv", (4, 4, 3, 3), 144, 36, 14400, 36, 300, (4, 1), 8, 4),
     ]
-    return Report(
+    return CompressReport(
         source={"file": "m.pt", "sha256": "0", "arch": "net"},
         data={"name": "digits", "train": 10, "val": 5},
         recipe={"compression": 4.0},

@@ -12,7 +12,7 @@ from cct.measure.proof import proof
 from cct.measure.speed import TIMED_IMAGES, measure_speed
 from cct.operator.types import choose_types
 from cct.regular_file import file_digest
-from cct.report.compress_report import Report
+from cct.report.compress_report import CompressReport
 from cct.report.figures import finite_failure, measures
 from cct.runtime.machine import machine
 from cct.runtime.session import PROVIDERS, session
@@ -20,14 +20,16 @@ from cct.workflows.compress.choose_recipe import Plan
 from cct.workflows.compress.export_files import Files
 from cct.workflows.compress.read_inputs import Inputs
 from cct.workflows.compress.request import Request
-from cct.workflows.compress.train_network import Trained
+from cct.workflows.compress.train_network import TrainingResult
 
 
-def judge(request: Request, inputs: Inputs, baseline: float, plan: Plan, trained: Trained, files: Files) -> Report:
+def judge(
+    request: Request, inputs: Inputs, baseline: float, plan: Plan, training_result: TrainingResult, files: Files
+) -> CompressReport:
     """Measure the packed file, and say which goals it does not reach.
 
     Args:
-        request, inputs, plan, trained, files: what the other steps made.
+        request, inputs, plan, training_result, files: what the other steps made.
         baseline: accuracy of the unpruned network, percent.
 
     Raises:
@@ -37,13 +39,13 @@ def judge(request: Request, inputs: Inputs, baseline: float, plan: Plan, trained
     labels = images.val.labels.numpy()
     seed = int.from_bytes(file_digest(packed)[:6], "little")
     chosen = spread_images(labels, parity_count(labels, None), seed)
-    few = image_at(images, chosen[:TIMED_IMAGES])
+    timed_images = image_at(images, chosen[:TIMED_IMAGES])
     found = accuracy(session(packed), images, chosen)
     errors = parity(packed, batches_at(images, chosen, seed), model.module, seen=found.answers)
     if not found.not_finite:  # else that is what fails
         check_parity(errors, choose_types(recipe.weights, recipe.activations))
     outputs = request.outputs
-    report = Report(
+    report = CompressReport(
         source={
             "file": request.model.path.name,
             "sha256": model.sha256,
@@ -54,16 +56,16 @@ def judge(request: Request, inputs: Inputs, baseline: float, plan: Plan, trained
         recipe=asdict(recipe),
         accuracy={"baseline": baseline, "compressed": found.percent},
         layers=list(files.layers),
-        prunable=trained.prunable,
+        prunable=training_result.prunable,
         not_finite=found.not_finite,
         parity=errors,
         parity_images=len(chosen),
         provider=PROVIDERS["cpu"],
-        proven=proof(packed, few),
+        proven=proof(packed, timed_images),
         bytes={"dense": files.dense.stat().st_size, "packed": packed.stat().st_size},
-        speed=measure_speed({"dense": (files.dense, few), "packed": (packed, few)}).speed,
+        speed=measure_speed({"dense": (files.dense, timed_images), "packed": (packed, timed_images)}).speed,
         machine=machine(),
-        seconds=trained.seconds,
+        seconds=training_result.seconds,
         dry_run=request.dry_run,
         outputs=list(map(str, outputs.files())) if outputs else [],
         block_auto=plan.block_auto,

@@ -13,7 +13,7 @@ from cct.workflows.compress.read_inputs import Inputs
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What comes of the training; the network itself is that of the inputs, pruned, on the CPU.
 
     Attributes:
@@ -25,7 +25,7 @@ class Trained:
     seconds: float
 
 
-def train_network(inputs: Inputs, plan: Plan, state: StateFile) -> Trained:
+def train_network(inputs: Inputs, plan: Plan, state: StateFile) -> TrainingResult:
     """Prune by the plan while training goes on, from the state of an interrupted run if there is one.
 
     Raises:
@@ -40,4 +40,4 @@ def train_network(inputs: Inputs, plan: Plan, state: StateFile) -> Trained:
     history = fine_tune(module, inputs.images, recipe, pruner, teacher, state=state)
     module.cpu()
     prunable = [row.name for row in pruner.summary() if row.reason is None] if pruner else []
-    return Trained(prunable, round(sum(epoch.seconds for epoch in history), 1))
+    return TrainingResult(prunable, round(sum(epoch.seconds for epoch in history), 1))
