@@ -17,7 +17,7 @@ from cct.passes.module.lasso import lasso
 from cct.passes.module.plan_masks import Plan, plan_masks
 from cct.passes.module.prunable import prunable
 from cct.pruning.plan_state import is_plain, read_plan, write_plan
-from cct.recipe.blocks import spelled
+from cct.recipe.blocks import format_blocks
 from cct.recipe.recipe import Recipe
 from cct.sparse_training.switch import SparseTraining, check_choices, make_ordinary
 
@@ -354,7 +354,7 @@ class ClickTrain:
         asked = self.recipe.compression
         if abs(compression / asked - 1) <= tolerance:
             return
-        blocks = spelled(*map(self.recipe.block_of, self._weights))
+        blocks = format_blocks(*map(self.recipe.block_of, self._weights))
         raise UnsupportedModel(
             f"compression {asked:g} cannot be reached with blocks of {blocks}, which come to "
             f"{compression:.3g}: ask for that, or take smaller blocks"

@@ -48,7 +48,7 @@ class LayerBlock:
         return fnmatchcase(name, self.layers)
 
     def __str__(self) -> str:
-        return f"{self.layers}={spelled(self.block)}"
+        return f"{self.layers}={format_blocks(self.block)}"
 
 
 def parse_block(text: str) -> Block:
@@ -59,7 +59,7 @@ def parse_block(text: str) -> Block:
     return int(found[1]), int(found[2])
 
 
-def spelled(*blocks: Block) -> str:
+def format_blocks(*blocks: Block) -> str:
     """`1x1, 2x1 and 4x1`: each of these blocks once, the finest first."""
     *others, last = [f"{height}x{width}" for height, width in _finest_first(blocks)]
     return f"{', '.join(others)} and {last}" if others else last

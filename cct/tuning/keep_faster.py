@@ -16,7 +16,7 @@ from cct.atomic_files import temporary_folder
 from cct.errors import CctError, UnsupportedModel
 from cct.measure.layer_times import LayerTime, layer_times
 from cct.passes.module.plan_masks import PATTERN_COMPRESSION
-from cct.recipe.blocks import spelled
+from cct.recipe.blocks import format_blocks
 from cct.recipe.recipe import Recipe
 from cct.tuning.layer_choice import Choice, LayerChoice
 from cct.tuning.trial import Trials
@@ -142,7 +142,7 @@ def choose(recipe: Recipe, try_out: Callable[[Recipe], Trial], log: Callable[[st
     enough = max(1 / (1 - LEAST_GAIN), max(ratios) * (1 - LEAST_GAIN))
     good = [t for t, ratio in zip(trials, ratios, strict=True) if t[1].packed and ratio >= enough]
     if not good:
-        blocks = spelled(*map(recipe.block_of, trials[0][1].layers))
+        blocks = format_blocks(*map(recipe.block_of, trials[0][1].layers))
         raise CctError(
             f"--keep-faster: nothing would be faster than dense on this machine at compression {recipe.compression:g} "
             f"and block {blocks}: ask for more compression or a larger block, or leave the "

@@ -15,7 +15,7 @@ from torch import nn
 from cct.atomic_files import temporary_folder
 from cct.errors import UnsupportedModel
 from cct.measure.layer_times import packed_times
-from cct.recipe.blocks import Block, spelled
+from cct.recipe.blocks import Block, format_blocks
 from cct.recipe.recipe import Recipe
 from cct.recipe.target import TARGETS
 from cct.tuning.block_choice import BlockChoice, MeasuredLayer
@@ -56,8 +56,8 @@ def choose_blocks(
         times = _times(module, [row.name for row in reference.layers], trials, recipe)
 
         def choice(blocks: Mapping[str, Block], ratio: float) -> BlockChoice:
-            rows = (MeasuredLayer(name, spelled(blocks[name]), _by_text(times[name])) for name in times)
-            return BlockChoice(spelled(block), ratio, tuple(trials.threads), tuple(rows))
+            rows = (MeasuredLayer(name, format_blocks(blocks[name]), _by_text(times[name])) for name in times)
+            return BlockChoice(format_blocks(block), ratio, tuple(trials.threads), tuple(rows))
 
         def ratio_of(blocks: Mapping[str, Block]) -> float:
             try:
@@ -124,7 +124,7 @@ def choose(
         alone = ratio_of(dict.fromkeys(times, block) | coarser)
         worth = alone >= 1 + TOLERANCE
         log(
-            f"block auto: a coarser block than {spelled(block)} in {len(coarser)} of {len(chosen)} layers, "
+            f"block auto: a coarser block than {format_blocks(block)} in {len(coarser)} of {len(chosen)} layers, "
             f"{alone:.2f}x as fast as with that alone, {'none' if worth else len(coarser)} to take a finer one"
         )
         if not worth:
@@ -142,15 +142,16 @@ def choose(
         good = ratio >= 1 / (1 + TOLERANCE)
         back = [] if good else finer[: -(-len(finer) // 2)] if turn < _ROUNDS else finer
         log(
-            f"block auto, round {turn}: a finer block than {spelled(block)} in {len(finer)} of {len(chosen)} layers, "
-            f"{ratio:.2f}x as fast as with that alone, {len(back) or 'none'} to go back to it"
+            f"block auto, round {turn}: a finer block than {format_blocks(block)} in "
+            f"{len(finer)} of {len(chosen)} layers, {ratio:.2f}x as fast as with that alone, "
+            f"{len(back) or 'none'} to go back to it"
         )
         if good:
             return chosen, ratio
         chosen |= dict.fromkeys(back, block)
         finer = finer[len(back) :]
     if all(own == block for own in chosen.values()):
-        log(f"block auto: {spelled(block)} in every layer")
+        log(f"block auto: {format_blocks(block)} in every layer")
     return chosen, alone
 
 
@@ -200,4 +201,4 @@ def _times(module: nn.Module, names: Sequence[str], trials: Trials, recipe: Reci
 
 
 def _by_text(times: Times) -> dict[str, tuple[float, ...]]:
-    return {spelled(block): tuple(milliseconds) for block, milliseconds in times.items()}
+    return {format_blocks(block): tuple(milliseconds) for block, milliseconds in times.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cct.recipe.blocks import spelled
+from cct.recipe.blocks import format_blocks
 from cct.recipe.recipe import Recipe
 from cct.tuning.tune_blocks import CANDIDATES
 from tests.support.process import COMMAND, MODEL, run
@@ -29,11 +29,11 @@ def test_the_choice_is_told_and_its_recipe_replays_it_without_measuring(tmp_path
     choice = report["block_auto"]
     assert [layer["name"] for layer in choice["layers"]] == LAYERS
     for layer in choice["layers"]:
-        assert list(layer["milliseconds"]) == [spelled(block) for block in CANDIDATES]
+        assert list(layer["milliseconds"]) == [format_blocks(block) for block in CANDIDATES]
         assert {len(times) for times in layer["milliseconds"].values()} == {len(choice["threads"])}
     saved = Recipe.from_toml((tmp_path / "a.toml").read_text())
     assert {layer["name"]: layer["block"] for layer in choice["layers"]} == {
-        name: spelled(saved.block_of(name)) for name in LAYERS
+        name: format_blocks(saved.block_of(name)) for name in LAYERS
     }
     assert report["recipe"]["blocks"] == list(saved.blocks)
 

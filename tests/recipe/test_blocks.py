@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cct.errors import RecipeError
-from cct.recipe.blocks import LayerBlock, parse_block, spelled
+from cct.recipe.blocks import LayerBlock, format_blocks, parse_block
 from cct.recipe.recipe import Recipe
 
 SIDES = st.integers(1, 999_999_999)
@@ -35,7 +35,7 @@ def test_what_is_no_entry_is_one_line(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_blocks_are_told_once_and_the_finest_first() -> None:
-    assert spelled((4, 1)) == "4x1"
-    assert spelled((4, 1), (1, 1), (4, 1), (2, 2), (8, 1)) == "1x1, 2x2, 4x1 and 8x1"
+def test_each_block_is_named_once_and_the_finest_first() -> None:
+    assert format_blocks((4, 1)) == "4x1"
+    assert format_blocks((4, 1), (1, 1), (4, 1), (2, 2), (8, 1)) == "1x1, 2x2, 4x1 and 8x1"
     assert parse_block("64x8") == (64, 8)
