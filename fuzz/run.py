@@ -25,7 +25,7 @@ from cct.errors import CctError
 ROOT = Path(__file__).parents[1]
 READERS: dict[str, list[str]] = {  # each a module beside this one, and what it is to explore
     "recipe": [
-        "cct.recipe.recipe", "cct.recipe.knob_value", "cct.gate.goals",
+        "cct.recipe.recipe", "cct.recipe.pruning", "cct.recipe.knob", "cct.recipe.knob_value", "cct.gate.goals",
         "tomlkit.parser", "tomlkit.source", "tomlkit.container", "tomlkit.items",
     ],
     "onnx_file": [

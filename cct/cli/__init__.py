@@ -1,6 +1,7 @@
 """The command line: a file a command; each parses, calls a workflow of its name, and prints.
 
-main        the group, exit codes
-options     options that several commands share
+main           the group, exit codes
+options        options that several commands share
+knob_options   options that stand for knobs of a recipe
 types, numbers, paths   what an argument may be
 """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
+from cct.cli.knob_options import knob_options
 from cct.cli.numbers import Real, Whole
 from cct.cli.options import (
     data_option,
@@ -26,7 +27,9 @@ from cct.cli.types import AUTO, FILE, OUTPUT, Block
 from cct.errors import RecipeError
 from cct.gate.goals import Goal
 from cct.model_source import ModelSource
+from cct.recipe.pruning import Pruning
 from cct.recipe.target import TARGETS
+from cct.recipe.training import Training
 
 if TYPE_CHECKING:
     from cct.report.compress_report import CompressReport
@@ -51,38 +54,29 @@ def _precision(ctx: click.Context, parameter: click.Parameter, value: str | None
     help="By name (positions, clicktrain-paper), or a TOML file; options override it.",
 )
 @click.option("--save-recipe", type=OUTPUT, help="Write every knob of this run as TOML.")
-@click.option(
-    "--compression", type=Real(), help="Weights / kept weights over the prunable convolutions; 4 in the default recipe."
+@knob_options(
+    Pruning,
+    block={
+        "type": Block(),
+        "help": "Output x input channels that share patterns; 4x1 in the default recipe. auto: measure each layer on "
+        "this machine, and take the finest block that costs it no time.",
+    },
 )
-@click.option(
-    "--block",
-    type=Block(),
-    help="Output x input channels that share patterns; 4x1 in the default recipe. auto: measure each layer on this "
-    "machine, and take the finest block that costs it no time.",
-)
-@click.option("--include", multiple=True, metavar="LAYER", help="Prune it too, though it would stay dense: layer1.*")
-@click.option("--exclude", multiple=True, metavar="LAYER", help="Leave it dense; wins over --include.")
 @click.option(
     "--keep-faster",
     is_flag=True,
     help="Measure each layer packed and dense on this machine; leave dense what gains nothing.",
 )
-@click.option("--epochs", type=Whole(0), help="Passes over the images; 0 prunes without training.")
-@click.option("--batch-size", type=Whole(1), help="Images a step, shared by the processes if there are several.")
-@click.option("--accumulate", type=Whole(1), help="Compute a step's images in so many parts, which needs less memory.")
-@click.option(
-    "--mixed-precision",
-    type=click.Choice(["no", "bf16"]),
-    envvar="ACCELERATE_MIXED_PRECISION",
-    callback=_precision,
-    help="Type in which the training computes; default the launcher's, else the recipe's.",
+@knob_options(
+    Training,
+    mixed_precision={
+        "envvar": "ACCELERATE_MIXED_PRECISION",
+        "callback": _precision,
+        "help": "Type in which the training computes; default the launcher's, else the recipe's.",
+    },
+    learning_rate={"type": Real(0, min_open=True)},  # a recipe may ask for none; here 0 is a slip
 )
-@click.option("--distillation", type=Real(0, 1), help="Share of the loss that follows the unpruned network's answers.")
 @click.option("--teacher", type=FILE, help="Distil from this network instead of MODEL: a checkpoint, read as MODEL is.")
-@click.option("--lr", "learning_rate", type=Real(0, min_open=True), help="Highest learning rate.")
-@click.option(
-    "--seed", type=Whole(), help="Of order, crops and flips of the images: same seed, same file, on the same machine."
-)
 @type_options
 @file_options
 @goal_options

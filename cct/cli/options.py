@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ from typing import Any
 import click
 
 from cct import distributed
+from cct.cli.knob_options import Command, knob_options
 from cct.cli.paths import Spec
-from cct.cli.types import OUTPUT, Argument, GoalText, Limit, Numbers, Size
+from cct.cli.types import OUTPUT, Argument, GoalText, Limit, Size
 from cct.errors import CctError
 from cct.gate.goals import Goal
 from cct.model_source import ModelSource
-from cct.operator.types import ACTIVATIONS, WEIGHTS
-from cct.recipe.target import TARGETS
-
-Command = Callable[..., Any]
+from cct.recipe.export import Export
+from cct.recipe.images import Images
+from cct.recipe.knob import knobs
 
 data_option = click.option(
     "--data",
@@ -28,6 +27,7 @@ data_option = click.option(
     type=Spec(),
     help="digits, a folder with train/CLASS/* and val/CLASS/*, an .npz, or module:function.",
 )
+type_options = knob_options(Export)  # where the file is to run, and the types in which it stores and computes
 output_option = click.option("-o", "--output", type=OUTPUT, default="model.onnx", show_default=True)
 
 
@@ -88,18 +88,10 @@ def result_options(command: Command) -> Command:
 def scale_options(command: Command) -> Command:
     """How images are normalized; the command gets `scale`: those of mean, std and size that were given."""
 
-    @click.option("--mean", type=Numbers(), help="Per channel, of pixels scaled to 0..1: 0.485,0.456,0.406.")
-    @click.option("--std", type=Numbers(), help="Likewise; the model's file is asked first, then ImageNet's are taken.")
-    @click.option("--size", type=Size(), help="Of the images in pixels: 224 or HEIGHTxWIDTH.")
+    @knob_options(Images, size={"type": Size(), "help": "Of the images in pixels: 224 or HEIGHTxWIDTH."})
     @functools.wraps(command)
-    def with_scale(
-        *arguments: Any,
-        mean: tuple[float, ...] | None,
-        std: tuple[float, ...] | None,
-        size: tuple[int, int] | None,
-        **others: Any,
-    ) -> Any:
-        given = {"mean": mean, "std": std, "size": size}
+    def with_scale(*arguments: Any, **others: Any) -> Any:
+        given = {name: others.pop(name) for name in knobs(Images)}
         return command(*arguments, scale={name: value for name, value in given.items() if value is not None}, **others)
 
     return with_scale
@@ -147,20 +139,3 @@ def file_options(command: Command) -> Command:
         return command(*arguments, portable=portable is not None, **others)
 
     return with_portable
-
-
-def type_options(command: Command) -> Command:
-    """Where the file is to run, and in which types it stores and computes."""
-    command = click.option(
-        "--target",
-        type=click.Choice(list(TARGETS)),
-        help="Where the file is to run; cuda stands for float16 and, in compress, a coarse block.",
-    )(command)
-    command = click.option(
-        "--activations",
-        type=click.Choice(ACTIVATIONS),
-        help="Type in which the network computes; float16 takes weights along.",
-    )(command)
-    return click.option("--weights", type=click.Choice(WEIGHTS), help="Type in which packed weights are stored.")(
-        command
-    )

@@ -7,21 +7,25 @@ from typing import Any
 
 from cct.errors import RecipeError
 
-_PARTS = {
-    "blocks": str,
-    "include": str,
-    "exclude": str,
-    "goals": str,
-    "pool": tuple,
-    "mean": float,
-    "std": float,
-}  # of lists; else int
+KINDS = {
+    bool: "true or false",
+    float: "a finite number",
+    int: "a whole number",
+    str: "a text",
+    tuple: "a list",
+}
 _LARGEST = 2.0**127 * (2 - 2.0**-23)  # what a float32 can hold, in which all of them end
 _SMALLEST = 2.0**-126
 
 
-def knob_value(name: str, value: Any, kind: type) -> Any:
+def knob_value(name: str, value: Any, kind: type, items: type | None) -> Any:
     """Bring a value from TOML or Python to the knob's type; lists become tuples.
+
+    Args:
+        name: of the knob, for the error.
+        value: not trusted.
+        kind: type of the knob; `tuple` for a list.
+        items: type of a list's parts; None if it can't be a list.
 
     Raises:
         RecipeError: it is of another type, or a number that is not finite or has more than 64 bits.
@@ -30,18 +34,17 @@ def knob_value(name: str, value: Any, kind: type) -> Any:
         raise RecipeError(f"{name} holds a number of more than 64 bits")
     if isinstance(value, list | tuple):
         value = tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
-        if kind is not tuple and name != "pool":
-            raise RecipeError(f"{name} is a list: it must be {_KINDS[kind]}")
-        wanted = _PARTS.get(name, int)
-        if wanted is float:
+        if items is None:
+            raise RecipeError(f"{name} is a list: it must be {KINDS[kind]}")
+        if items is float:
             value = tuple(_float(item) for item in value)
-        if not all(type(item) is wanted and (type(item) is not float or math.isfinite(item)) for item in value):
-            raise RecipeError(f"{name} is {value}: each part must be {_KINDS[wanted]}")
+        if not all(type(item) is items and (type(item) is not float or math.isfinite(item)) for item in value):
+            raise RecipeError(f"{name} is {value}: each part must be {KINDS[items]}")
         return value
     if kind is float:
         value = _float(value)
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
-        raise RecipeError(f"{name} is {value!r}: it must be {_KINDS[kind]}")
+        raise RecipeError(f"{name} is {value!r}: it must be {KINDS[kind]}")
     return value
 
 
@@ -60,12 +63,3 @@ def fits_float32(value: Any) -> bool:
 def _float(value: Any) -> Any:
     """A whole number as a float, anything else as it is."""
     return float(value) if type(value) is int else value
-
-
-_KINDS = {
-    bool: "true or false",
-    float: "a finite number",
-    int: "a whole number",
-    str: "a text",
-    tuple: "a list",
-}

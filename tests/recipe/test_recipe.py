@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 
 from cct.errors import RecipeError
 from cct.operator.spec import LARGEST
-from cct.recipe.recipe import Recipe
+from cct.recipe.knob import Section, knobs
+from cct.recipe.pruning import Pruning
+from cct.recipe.recipe import SECTIONS, Recipe
 from cct.recipe.target import TARGETS
+from cct.recipe.training import Training
 
 
 def test_every_knob_survives_toml() -> None:
@@ -53,9 +56,26 @@ def test_another_target_goes_before_the_recipe() -> None:
 
 
 def test_every_knob_is_documented() -> None:
-    assert Recipe.__doc__ is not None
-    for field in fields(Recipe):
-        assert f"        {field.name}: " in Recipe.__doc__
+    documented = " ".join(str(Recipe.__doc__).split())
+    for name, knob in knobs(Recipe).items():
+        assert len(knob.help) > 5
+        assert f" {name}: {knob.help} ({knob.allowed_text()}; " in documented
+
+
+def test_each_knob_is_in_one_section_and_toml_has_a_paragraph_for_each() -> None:
+    names = [name for section in SECTIONS for name in knobs(section)]
+    assert names == [field.name for field in fields(Recipe)]
+    paragraphs = Recipe().to_toml().split("\n\n")
+    assert [[line.split(" = ")[0] for line in text.splitlines()] for text in paragraphs] == [
+        list(knobs(section)) for section in SECTIONS
+    ]
+
+
+@pytest.mark.parametrize(("section", "wrong"), [(Pruning, {"cut_at": 2}), (Training, {"momentum": 0})])
+def test_a_section_is_checked_by_itself(section: type[Section], wrong: dict[str, float]) -> None:
+    assert asdict(section()).items() <= asdict(Recipe()).items()
+    with pytest.raises(RecipeError):
+        section(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +118,9 @@ def test_every_knob_is_documented() -> None:
         ("blocks = [[4, 1]]", "each part must be a text"),
         ("epochs = -1", "epochs is -1: it must be 0 or more"),
         ("seed = 9223372036854775808", "below 2^63"),
+        ("lasso = -1", "lasso is -1.0: it must be 0 or more"),
+        ("block = [4, 1, 1]", "two whole numbers"),
+        ("size = [32, 32, 3]", "height and width"),
         ("lasso = 1" + "0" * 400, "lasso holds a number of more than 64 bits"),
         ("seed = 0x" + "f" * 5000, "seed holds a number of more than 64 bits"),
         ("pool = [[0x" + "f" * 5000 + "]]", "pool holds a number of more than 64 bits"),
