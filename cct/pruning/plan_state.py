@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from cct.errors import StateError
 from cct.passes.module.choose_pool import ALL_PATTERNS, ENTRIES, Pattern
 from cct.passes.module.plan_masks import Plan, by_position
 from cct.passes.module.tiling import Blocks
+from cct.recipe.pruning import is_pattern
 from cct.recipe.recipe import Recipe
 
 Layers = dict[str, Tensor]
@@ -74,9 +74,7 @@ def read_plan(
 def _read_pool(pool: Any) -> tuple[Pattern, ...]:
     _require(isinstance(pool, list) and all(isinstance(pattern, list) for pattern in pool), "the pool is no list")
     for pattern in pool:
-        ascending = all(type(p) is int for p in pattern) and all(a < b for a, b in pairwise(pattern))
-        fits = ascending and len(pattern) == ENTRIES and pattern[0] >= 0 and pattern[-1] < 9
-        _require(fits, f"a pattern is not {ENTRIES} ascending positions 0..8")
+        _require(is_pattern(pattern), f"a pattern is not {ENTRIES} ascending positions 0..8")
     chosen = tuple(tuple(pattern) for pattern in pool)
     _require(len(set(chosen)) == len(chosen) <= len(ALL_PATTERNS), "the pool holds a pattern twice")
     return chosen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,11 +17,15 @@ from cct.data.split import Data, Split
 from cct.errors import DataError
 from cct.messages import printable
 from cct.model_source import ModelSource
+from cct.recipe.export import Export
+from cct.recipe.images import Images
+from cct.recipe.knob import knobs
+from cct.recipe.pruning import Pruning
 from cct.recipe.recipe import Recipe
+from cct.recipe.training import Training
 from cct.runtime.library import isa
 
 _PIXELS_FROM = 1000  # images of a split whose pixels are looked at
-_NO_SAY = ("goals", "portable", "target", "weights", "activations")  # in the training
 _SHOWN = 40  # characters of a value
 
 
@@ -58,7 +61,7 @@ def run_identity(
 
     Args:
         network: as `network_identity` gives it.
-        recipe: every knob; goals and the form of the file have no say in the training.
+        recipe: every knob; those of `Export` have no say in the training.
         images: their labels are compared, and some of the pixels, or of the files where these are decoded as needed.
         device: of the training.
         block_auto: whether measured speed changes the recipe's blocks.
@@ -78,13 +81,14 @@ def run_identity(
         "keep-faster": str(keep_faster),
         "cct": cct.__version__,
         "torch": str(torch.__version__),  # a class of its own, which a state does not take
-        **{name: repr(value) for name, value in asdict(recipe).items() if name not in _NO_SAY},
+        **{name: repr(getattr(recipe, name)) for section in (Pruning, Training, Images) for name in knobs(section)},
     }
 
 
 def difference(now: Mapping[str, str], then: Mapping[str, str]) -> str | None:
     """The first thing in which two runs differ, as "epochs is 3, was 5"; None if they are the same."""
-    for name in [n for n in {**now, **then} if n not in _NO_SAY]:  # states of before 2026-12 have these
+    no_say = knobs(Export)  # states of before 2026-12 have these
+    for name in [name for name in {**now, **then} if name not in no_say]:
         if now.get(name) != then.get(name):
             what, is_now, was = (printable(text, _SHOWN) for text in (name, now.get(name), then.get(name)))
             return f"{what} is {is_now}, was {was}"
