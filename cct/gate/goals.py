@@ -2,8 +2,8 @@
 
     METRIC:KIND=LIMIT     accuracy:max-degradation=0.5   latency:percent-min-improvement=50   parity:threshold=1e-4
 
-The kinds are those of Olive's metric goals. "Better" is higher for accuracy, lower for everything else. A goal that
-nothing could fail, or nothing reach, is refused: it is a slip. What is not a finite number reaches no goal.
+The metrics are rows of `cct.gate.metrics`, which say which way is better; the kinds are those of Olive's metric goals.
+A goal that nothing could fail, or nothing reach, is refused: it is a slip. What is not a finite number reaches no goal.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cct.errors import CctError, RecipeError
+from cct.gate.metrics import METRICS
 
-UNITS = {"accuracy": "%", "latency": "ms", "size": "MB", "parity": ""}
 KINDS = ("threshold", "min-improvement", "percent-min-improvement", "max-degradation", "percent-max-degradation")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # float() takes 1_0 and digits of any script
 
@@ -25,7 +25,7 @@ class Measure:
     """A figure that goals are held against.
 
     Attributes:
-        metric: a key of `UNITS`.
+        metric: a key of `METRICS`.
         value: of the compressed model.
         baseline: of the unpruned model; None where there is none.
         where: what the figure is for, such as "2 threads", if there are several of the metric.
@@ -44,10 +44,7 @@ class Goal:
     """One goal.
 
     Attributes:
-        metric: a key of `UNITS`: accuracy in percent of the validation images, latency in ms an image (at every number
-            of threads that is measured, as `cct.measure.ratio` has it), size of the ONNX file in MB (10^6 bytes, what
-            it keeps in other files included), parity as `cct.measure.parity` defines it (against every other way to
-            run the model).
+        metric: a key of `METRICS`.
         kind: one of `KINDS`. A threshold is the worst value allowed; improvement and degradation are against the
             baseline, in the metric's unit or in percent of the baseline.
         limit: a finite number.
@@ -61,7 +58,7 @@ class Goal:
     limit: float
 
     def __post_init__(self) -> None:
-        if self.metric in UNITS and self.kind in KINDS and (fault := self._fault()):
+        if self.metric in METRICS and self.kind in KINDS and (fault := self._fault()):
             raise RecipeError(f"goal {self}: {fault}")
 
     @classmethod
@@ -75,9 +72,9 @@ class Goal:
         kind, equals, number = rest.partition("=")
         if not colon or not equals:
             raise RecipeError(f"goal {text!r}: write METRIC:KIND=LIMIT, such as accuracy:max-degradation=0.5")
-        if metric not in UNITS:
-            raise RecipeError(f"goal {text!r}: there is no metric {metric!r}; there is {', '.join(UNITS)}")
-        kinds = KINDS if metric != "parity" else KINDS[:1]  # an error has no baseline to compare with
+        if metric not in METRICS:
+            raise RecipeError(f"goal {text!r}: there is no metric {metric!r}; there is {', '.join(METRICS)}")
+        kinds = KINDS if METRICS[metric].has_baseline else KINDS[:1]
         if kind not in kinds:
             raise RecipeError(f"goal {text!r}: {metric} has no {kind!r}; it has {', '.join(kinds)}")
         if not _NUMBER.fullmatch(number) or not math.isfinite(float(number)):
@@ -95,26 +92,18 @@ class Goal:
 
     def _fault(self) -> str:
         """What is wrong with the limit, in words of its likely meaning; empty if nothing is."""
-        limit, percent = self.limit, self.kind.startswith("percent")
+        limit, percent, metric = self.limit, self.kind.startswith("percent"), METRICS[self.metric]
         if not math.isfinite(limit):
             return "the limit must be a number"
-        if self.kind != "threshold":
-            if limit < 0:
-                opposite = "max-degradation" if self.kind.endswith("improvement") else "min-improvement"
-                return f"a limit below 0 asks for the opposite: write {'percent-' * percent}{opposite}={-limit:g}"
-            if self.metric == "accuracy" and limit >= 100:
-                return "accuracy changes by less than 100 points or percent: nothing could fail, or reach, this"
-            if percent and self.kind.endswith("improvement") and limit >= 100:
-                return f"nothing gets {limit:g} % smaller: a model twice as fast is percent-min-improvement=50"
-            return ""
-        if self.metric == "accuracy" and 0 < limit <= 1:
-            return f"accuracy is in percent: did you mean {100 * limit:g}?"
-        if self.metric == "accuracy" and not 1 < limit <= 100:
-            return "accuracy is in percent: the limit must be above 1 and at most 100"
-        if limit <= 0:
-            return "the limit must be above 0, or nothing reaches it"
-        if self.metric == "parity" and limit >= 1:
-            return "an error of 1 is an answer that has nothing to do with the other: the limit must be below 1"
+        if not self.relative:
+            return metric.threshold_fault(limit) or ("the limit must be above 0, or nothing reaches it" * (limit <= 0))
+        if limit < 0:
+            opposite = "max-degradation" if self.kind.endswith("improvement") else "min-improvement"
+            return f"a limit below 0 asks for the opposite: write {'percent-' * percent}{opposite}={-limit:g}"
+        if fault := metric.change_fault(limit):
+            return fault
+        if percent and self.kind.endswith("improvement") and limit >= 100 and not metric.higher_is_better:
+            return f"nothing gets {limit:g} % smaller: a model twice as fast is percent-min-improvement=50"
         return ""
 
     def failure(self, measure: Measure) -> str | None:
@@ -122,11 +111,12 @@ class Goal:
         where = f" ({measure.where})" if measure.where else ""
         if measure.doubt:
             return f"{self}: {self.metric} could not be measured{where}: {measure.doubt}"
-        reached = measure.value if self.kind == "threshold" else self._change(measure)
-        at_least = self.kind.endswith("improvement") or (self.kind == "threshold" and self.metric == "accuracy")
+        metric = METRICS[self.metric]
+        reached = self._change(measure) if self.relative else measure.value
+        at_least = self.kind.endswith("improvement") if self.relative else metric.higher_is_better
         if math.isfinite(reached) and ((reached >= self.limit) if at_least else (reached <= self.limit)):
             return None
-        unit = f" {UNITS[self.metric]}".rstrip()
+        unit = f" {metric.unit}".rstrip()
         figures = f"{self.metric} is {measure.value:.4g}{unit}"
         if self.relative:
             figures += f", the baseline's {measure.baseline:.4g}{unit}"
@@ -137,7 +127,7 @@ class Goal:
         if measure.baseline is None:
             return math.nan
         better = measure.value - measure.baseline
-        if self.metric != "accuracy":
+        if not METRICS[self.metric].higher_is_better:
             better = -better
         change = better if self.kind.endswith("improvement") else -better
         if self.kind.startswith("percent"):
@@ -146,7 +136,7 @@ class Goal:
 
 
 def failures(goals: Iterable[Goal], measures: Sequence[Measure]) -> list[str]:
-    """The goals that are not reached, one line each, told by the first measure that misses.
+    """The goals that are not reached, one line each, of the first measure that misses.
 
     Raises:
         CctError: there is nothing to hold a goal against, so there can be no verdict.

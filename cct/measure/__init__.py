@@ -2,6 +2,7 @@
 
 clock          what a run took, and how long its threads waited for a core
 ratio          how many times faster: the one place where a ratio of times is made
+measure_model  all of a file in one call, for compress and validate
 speed          packed against dense, as compress and validate tell it
 interleaved    ONNX files timed in turns, in one run
 run_session    images through a session, and whether each answer is finite

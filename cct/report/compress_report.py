@@ -1,4 +1,4 @@
-"""`CompressReport`: one row a convolution and the figures over them, as text and as JSON."""
+"""What was done to a model: one row a convolution, the figures over them, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from cct.messages import printable
 from cct.recipe.target import Target
-from cct.report.figures import parity_line, proof_line
+from cct.report.figures import Figures, parity_line, proof_line
 from cct.report.layer import Layer, layer_table, times_smaller, weights_per_kept
 from cct.report.plain_json import as_json
-from cct.report.timing import Speed, speed_line
+from cct.report.timing import speed_line
 
 VERSION = 2  # of the JSON
 _LONGEST = 20_000  # characters of the outputs' names
@@ -23,21 +23,15 @@ class Choice(Protocol):
         """For a terminal."""
 
 
-@dataclass
-class CompressReport:
+@dataclass(kw_only=True)
+class CompressReport(Figures):
     """Everything that `cct compress` knows of its result.
 
     Attributes:
         source: file name, sha256 and arch of what was given.
         data: name and number of images of the training and validation split.
         recipe: every knob.
-        accuracy: percent on the validation images: "baseline", and "compressed" measured on the ONNX file.
         prunable: names of the layers that compression counts.
-        not_finite: validation images whose answer, by the ONNX file, holds NaN or infinity.
-        parity: leg -> error of the library against it, as `cct.measure.parity` defines it.
-        parity_images: that it was measured on.
-        proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
-        bytes: of the files: "dense" and "packed".
         seconds: of the training.
         failed: goals that were not reached, a line each.
         unknown: goals that only training can tell, in a dry run.
@@ -49,16 +43,8 @@ class CompressReport:
     source: dict[str, str]
     data: dict[str, Any]
     recipe: dict[str, Any]
-    accuracy: dict[str, float]
     layers: list[Layer]
     prunable: list[str]
-    not_finite: int
-    parity: dict[str, float]
-    parity_images: int
-    provider: str
-    proven: int
-    bytes: dict[str, int]
-    speed: list[Speed]
     machine: str
     seconds: float
     failed: list[str] = field(default_factory=list)

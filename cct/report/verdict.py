@@ -5,40 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cct.report.figures import parity_line, proof_line
+from cct.report.figures import Figures, parity_line, proof_line
 from cct.report.plain_json import as_json
-from cct.report.timing import Speed, speed_line
+from cct.report.timing import speed_line
 
 VERSION = 2  # of the JSON
 
 
-@dataclass
-class Verdict:
+@dataclass(kw_only=True)
+class Verdict(Figures):
     """What `cct validate` found.
 
     Attributes:
-        accuracy: percent on the validation images: "compressed" (the ONNX file), and "baseline" if one was given.
         images: that accuracy was measured on.
-        not_finite: of these, how many the file answers with NaN or infinity.
-        parity: leg -> error of the library against it, as `cct.measure.parity` defines it.
-        parity_images: that it was measured on.
-        proven: PatternConv nodes seen running on `provider` in ONNX Runtime's profile.
-        bytes: of the files: "packed", and "dense" if there is a baseline.
-        speed: against the dense baseline; empty if there is none and no goal asks for it.
         goals: that were given.
         failed: goals that were not reached and checks that need no goal, a line each.
         notes: what makes the figures less than they seem, a line each.
     """
 
-    accuracy: dict[str, float]
     images: int
-    not_finite: int
-    parity: dict[str, float]
-    parity_images: int
-    provider: str
-    proven: int
-    bytes: dict[str, int]
-    speed: list[Speed] = field(default_factory=list)
     goals: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -13,23 +13,19 @@ import onnx_ir as ir
 from cct.atomic_files import temporary_folder
 from cct.errors import CctError
 from cct.gate.goals import Goal, failures
-from cct.measure.accuracy import accuracy
-from cct.measure.images import batches_at, image_at, parity_count, spread_images
 from cct.measure.judgeable import check_judgeable
+from cct.measure.measure_model import measure_model
 from cct.measure.model_input import ModelInput, difference, load_for_both
-from cct.measure.parity import error_of, parity
-from cct.measure.proof import find_idle_nodes, proof
-from cct.measure.speed import TIMED_IMAGES, measure_speed
+from cct.measure.proof import find_idle_nodes
 from cct.messages import printable, some
 from cct.model_source import ModelSource
 from cct.operator.read_model import model_bytes, pattern_convs, read_model
 from cct.operator.spec import NAME
 from cct.operator.types import ACTIVATIONS, WEIGHTS, Types, rows_among
 from cct.regular_file import file_digest
-from cct.report.figures import finite_failure, measures
-from cct.report.timing import Speed
+from cct.report.figures import finite_failure
 from cct.report.verdict import Verdict
-from cct.runtime.session import PROVIDERS, session
+from cct.runtime.session import session
 from cct.workflows.baseline_model import BaselineModel, same_model
 
 if TYPE_CHECKING:
@@ -91,58 +87,47 @@ def validate(
     own = ModelInput.of_session(path, opened)
     sizes = {"packed": model_bytes(path, graph)}
     with temporary_folder() as folder:
-        dense, percent = None, dict[str, float]()
+        percent, dense = None, None
         if baseline is None:
             images = own.load(data, scale or {})
         else:
             other = BaselineModel.read(baseline)
             images, others = load_for_both(own, other.input, data, scale or {})
             notes += [*difference(own, images, other.input, others), *other.notes()]
-            percent["baseline"] = other.accuracy(others)
-            dense = other.onnx(others, folder)
-            sizes["dense"] = model_bytes(dense, read_model(dense))
-        labels = images.val.labels.numpy()
-        chosen = spread_images(labels, parity_count(labels, parity_images), seed)
-        found = accuracy(opened, images, chosen)
-        percent = {"compressed": found.percent} | percent
-        module = load_model(pruned).module if pruned is not None else None
-        errors = parity(path, batches_at(images, chosen, seed), module, provider=provider, seen=found.answers)
-        first = chosen[:TIMED_IMAGES]
-        timed_images = image_at(images, first)
-        proven = proof(path, timed_images, provider)
-        idle = find_idle_nodes(path, timed_images)
-        speed: list[Speed] = []
-        if dense is not None or any(goal.metric == "latency" for goal in goals):
-            models = {} if dense is None else {"dense": (dense, image_at(others, first))}
-            measured = measure_speed({**models, "packed": (path, timed_images)}, provider)
-            speed = measured.speed
-            known = [output[: len(first)] for output in found.answers]
-            errors["while timed"] = max(error_of(path, answers, known) for answers in measured.answers)
+            percent = other.accuracy(others)
+            dense = other.onnx(others, folder), others
+            sizes["dense"] = model_bytes(dense[0], read_model(dense[0]))
+        measured = measure_model(
+            path,
+            opened,
+            images,
+            seed,
+            sizes=sizes,
+            baseline=percent,
+            dense=dense,
+            module=load_model(pruned).module if pruned is not None else None,
+            provider=provider,
+            parity_images=parity_images,
+            timed=dense is not None or any(goal.metric == "latency" for goal in goals),
+        )
+        idle = find_idle_nodes(path, measured.timed_images)
+    figures = measured.figures
+    if measured.error_while_timed is not None:
+        figures.parity["while timed"] = measured.error_while_timed
     if file_digest(path) != digest:
         raise CctError(f"{path} changed while it was judged: leave it alone, and run it again")
     asked = [f"parity against {pruned.path}"] if pruned is not None else []
     asked += [f"at least {require_packed} {NAME}"] if require_packed else []
     failed = [
-        *finite_failure(found.not_finite, found.images),
-        *_chance_failure(found.percent, images),
-        *_parity_failures(errors, graph, provider, any(goal.metric == "parity" for goal in goals)),
-        *_packed_failures(stated, len(nodes), proven, require_packed),
+        *finite_failure(figures.not_finite, measured.images),
+        *_chance_failure(figures.accuracy["compressed"], images),
+        *_parity_failures(figures.parity, graph, provider, any(goal.metric == "parity" for goal in goals)),
+        *_packed_failures(stated, len(nodes), figures.proven, require_packed),
         *([f"packed: {some(idle, 3)}: no say in what the file answers"] if idle else []),
-        *failures(goals, measures(percent, errors, sizes, speed)),
+        *failures(goals, figures.measures()),
     ]
     return Verdict(
-        accuracy=percent,
-        images=found.images,
-        not_finite=found.not_finite,
-        parity=errors,
-        parity_images=len(chosen),
-        provider=PROVIDERS[provider],
-        proven=proven,
-        bytes=sizes,
-        speed=speed,
-        goals=[*map(str, goals), *asked],
-        failed=failed,
-        notes=notes,
+        **vars(figures), images=measured.images, goals=[*map(str, goals), *asked], failed=failed, notes=notes
     )
 
 
