@@ -43,7 +43,8 @@ READERS: dict[str, list[str]] = {  # each a module beside this one, and what it 
         "numpy.lib._format_impl", "zipfile",
     ],
     "training_state": [
-        "cct.training.resume_state", "cct.pruning.clicktrain", "cct.pruning.plan_state", "cct.training.run_identity",
+        "cct.training.resume_state", "cct.training.run_identity",
+        *(f"cct.pruning.{name}" for name in ("clicktrain", "masks", "plan_state", "schedule")),
         "torch._weights_only_unpickler", "torch.serialization", "torch._utils",
     ],
 }  # fmt: skip

@@ -1,5 +1,8 @@
 """ClickTrain, for anybody's loop.
 
 clicktrain   the object that users hold
-plan_state   its decisions as plain values
+schedule     when what goes
+masks        which weights stay
+plan_state   these decisions as plain values
+summary      what became of each convolution
 """

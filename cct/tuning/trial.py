@@ -17,7 +17,8 @@ from cct.errors import LibraryError, RecipeError
 from cct.exporter.export import export
 from cct.measure.interleaved import compare
 from cct.operator.spec import NAME
-from cct.pruning.clicktrain import ClickTrain, LayerSummary
+from cct.pruning.clicktrain import ClickTrain
+from cct.pruning.summary import LayerSummary
 from cct.recipe.recipe import Recipe
 from cct.runtime.library import supported
 from cct.runtime.machine import cores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import combinations
 
 import torch
@@ -60,3 +60,9 @@ def greedy_pool(scores: Iterable[Tensor], size: int) -> tuple[Pattern, ...]:
         chosen.append(pick)
         best = torch.maximum(best, kept[:, pick : pick + 1])
     return tuple(sorted(ALL_PATTERNS[i] for i in chosen))
+
+
+POOLS: dict[str, Callable[[Iterable[Tensor], int], tuple[Pattern, ...]]] = {
+    "greedy": greedy_pool,
+    "frequent": frequent_pool,
+}  # by the recipe's name

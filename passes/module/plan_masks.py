@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cct.passes.module.choose_kernels import choose_kernels
+from cct.passes.module.allocate import ALLOCATIONS
 from cct.passes.module.choose_patterns import choose_patterns
-from cct.passes.module.choose_pool import ALL_PATTERNS, ENTRIES, Pattern, frequent_pool, greedy_pool, pattern_matrix
+from cct.passes.module.choose_pool import ALL_PATTERNS, ENTRIES, POOLS, Pattern, pattern_matrix
 from cct.passes.module.group_channels import group_channels
 from cct.passes.module.tiling import Blocks, adjacent_blocks
 from cct.recipe.recipe import Recipe
@@ -39,12 +39,14 @@ class Plan:
             scores: importance now, (O, C/group, kh*kw) per layer.
         """
         matrix = pattern_matrix(self.pool)
-        answer = {}
+        patterns = {}
         for name, blocks in self.blocks.items():
-            summed = blocks.gather(scores[name])
-            fits = name in self.patterned
-            answer[name] = choose_patterns(summed, matrix.to(summed)) if fits else torch.ones_like(summed)
-        return answer
+            evidence = blocks.gather(scores[name])
+            has_patterns = name in self.patterned
+            patterns[name] = (
+                choose_patterns(evidence, matrix.to(evidence)) if has_patterns else torch.ones_like(evidence)
+            )
+        return patterns
 
     def connectivity(
         self, scores: Mapping[str, Tensor], patterns: Mapping[str, Tensor], budget: int, recipe: Recipe
@@ -57,13 +59,13 @@ class Plan:
             budget: weights to keep in all layers together.
             recipe: gives `entries`, `connectivity` and `floor`.
         """
-        kept, sizes = {}, {}
+        gains, sizes = {}, {}
         for name, blocks in self.blocks.items():
-            kept[name] = blocks.gather(scores[name]) * patterns[name]
+            gains[name] = blocks.gather(scores[name]) * patterns[name]
             sizes[name] = blocks.kernels()[:, :, None] * patterns[name].long()
             if not by_position(recipe, patterns[name].shape[2]):  # what shares a pattern stays or goes together
-                kept[name], sizes[name] = kept[name].sum(2, keepdim=True), sizes[name].sum(2, keepdim=True)
-        return choose_kernels(kept, sizes, budget, recipe.connectivity == "uniform", recipe.floor)
+                gains[name], sizes[name] = gains[name].sum(2, keepdim=True), sizes[name].sum(2, keepdim=True)
+        return ALLOCATIONS[recipe.connectivity](gains, sizes, budget, recipe)
 
     def size(self, patterns: Mapping[str, Tensor]) -> int:
         """Weights that are kept if all blocks stay."""
@@ -114,7 +116,7 @@ def _generate(recipe: Recipe, units: Sequence[Tensor]) -> tuple[Pattern, ...]:
         return ()
     if not isinstance(recipe.pool, str):
         return recipe.pool
-    return {"greedy": greedy_pool, "frequent": frequent_pool}[recipe.pool](units, recipe.pool_size)
+    return POOLS[recipe.pool](units, recipe.pool_size)
 
 
 def _tile(

@@ -168,7 +168,7 @@ def test_lasso_leaves_all_weights_until_the_cut_and_shrinks_what_goes() -> None:
     recipe = Recipe(compression=3, block=(1, 1), easing="lasso", lasso=0.02, cut_at=0.75)
     module = small()
     pruner = ClickTrain(module, recipe, 40)
-    doomed = [mask == 0 for mask in pruner._masks]
+    doomed = [mask == 0 for mask in pruner._masks.tensors.values()]
     start = sum(float(w.detach()[d].abs().sum()) for w, d in zip(pruner._weights.values(), doomed, strict=True))
     seen = {}
 

@@ -216,7 +216,7 @@ def test_gradients_of_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
         dx.square().sum().backward()
         found.append([x.grad, *(weight.grad for weight in part.parameters())])
     assert switched(module) == SWITCHED
-    masks = dict(zip(pruner._weights, pruner._masks, strict=True))
+    masks = pruner._masks.tensors
     names = ["x", *(name.removesuffix(".weight") for name, _ in module.named_parameters())]
     for name, got, wanted in zip(names, *found, strict=True):
         if wanted is None:
