@@ -10,7 +10,8 @@ from cct.checkpoint.own_format import save_checkpoint
 from cct.data.load_data import load_data
 from cct.models import MODELS
 from cct.recipe.recipe import Recipe
-from cct.training.fine_tune import evaluate, fine_tune
+from cct.training.evaluate import evaluate
+from cct.training.fine_tune import fine_tune
 
 RECIPE = Recipe(compression=1, epochs=30, learning_rate=0.05, warmup=0.1, batch_size=64, weight_decay=5e-4)
 

@@ -26,7 +26,8 @@ from cct.models import MODELS
 from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
 from cct.runtime.machine import machine
-from cct.training.fine_tune import evaluate, fine_tune, total_steps
+from cct.training.evaluate import evaluate
+from cct.training.fine_tune import fine_tune, total_steps
 
 Result = dict[str, Any]
 

@@ -15,7 +15,7 @@ from cct.errors import DataError, UnsupportedModel
 from cct.measure.accuracy import check_split
 from cct.messages import first_line, some
 from cct.model_source import ModelSource
-from cct.training.fine_tune import predict
+from cct.training.evaluate import predict
 
 
 def baseline_accuracy(module: torch.nn.Module, images: Data, names: Sequence[str] | None = None) -> float:

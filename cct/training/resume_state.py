@@ -80,7 +80,7 @@ class StateFile:
 
     def __init__(self, path: Path, run: Mapping[str, str]) -> None:
         self.path, self.run = path, dict(run)
-        self._saved = self._read() if path.exists() else None
+        self._content = self._read() if path.exists() else None
 
     def save(self, training: Training) -> None:
         """Write the file, whole or not at all.
@@ -107,33 +107,33 @@ class StateFile:
         Raises:
             StateError: the state does not fit the training.
         """
-        if self._saved is None:
+        if self._content is None:
             return
-        saved, self._saved = self._saved, None
+        content, self._content = self._content, None
         wanted = _tensors(training.module)
-        self._check(_fit(saved["tensors"], wanted) and len(saved["tensors"]) == len(wanted), "its weights")
+        self._check(_fit(content["tensors"], wanted) and len(content["tensors"]) == len(wanted), "its weights")
         parameters = dict(training.module.named_parameters())
-        self._check(_fit(saved["momentum"], parameters), "its momentum")
+        self._check(_fit(content["momentum"], parameters), "its momentum")
         generators = _generators(training)
-        self._check(isinstance(saved["random"], dict) and set(saved["random"]) == set(generators), "its randomness")
-        self._check((saved["pruner"] is None) == (training.pruner is None), "its pruning")
+        self._check(isinstance(content["random"], dict) and set(content["random"]) == set(generators), "its randomness")
+        self._check((content["pruner"] is None) == (training.pruner is None), "its pruning")
         try:
             for name, (_, put) in generators.items():
-                put(saved["random"][name])
+                put(content["random"][name])
         except (RuntimeError, TypeError, AttributeError) as error:
             raise self._error("its randomness does not fit") from error
         if training.pruner is not None:
             try:
-                training.pruner.load_state_dict(saved["pruner"])
+                training.pruner.load_state_dict(content["pruner"])
             except StateError as error:
                 raise self._error(str(error)) from error
         with torch.no_grad():
             for name, tensor in wanted.items():
-                tensor.copy_(saved["tensors"][name])
-            for name, momentum in saved["momentum"].items():
+                tensor.copy_(content["tensors"][name])
+            for name, momentum in content["momentum"].items():
                 like = torch.empty_like(parameters[name], requires_grad=False).copy_(momentum)
                 training.optimizer.state[parameters[name]] = {"momentum_buffer": like}
-        training.history.extend(Epoch(*epoch) for epoch in saved["history"])
+        training.history.extend(Epoch(*epoch) for epoch in content["history"])
 
     def remove(self) -> None:
         """Forget what was saved: a run that failed for good is not to be continued."""
@@ -141,14 +141,14 @@ class StateFile:
 
     def _read(self) -> dict[str, Any]:
         try:
-            saved, _ = read_file(self.path, trust_pickle=False)
+            content, _ = read_file(self.path, trust_pickle=False)
         except CheckpointError as error:
             raise self._error("it is damaged") from error
-        if not isinstance(saved, dict) or type(saved.get("cct_training")) is not int:
+        if not isinstance(content, dict) or type(content.get("cct_training")) is not int:
             raise self._error("it is damaged")
-        self._check(saved["cct_training"] == VERSION, f"its version {printable(saved['cct_training'])}")
-        self._check(set(saved) == _PARTS, "its parts")
-        run, history = saved["run"], saved["history"]
+        self._check(content["cct_training"] == VERSION, f"its version {printable(content['cct_training'])}")
+        self._check(set(content) == _PARTS, "its parts")
+        run, history = content["run"], content["history"]
         texts = isinstance(run, dict) and all(type(k) is str and type(v) is str for k, v in run.items())
         self._check(texts, "its description of the run")
         other = difference(self.run, run)
@@ -161,7 +161,7 @@ class StateFile:
             for epoch in history
         )
         self._check(numbers and 1 <= len(history) <= int(self.run.get("epochs", len(history))), "its history")
-        return saved
+        return content
 
     def _check(self, fits: bool, what: str) -> None:
         if not fits:

@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from cct.errors import CctError, RecipeError
 from cct.model_source import ModelSource
 from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
-from cct.training.fine_tune import evaluate, fine_tune, learning_rate, predict, total_steps
+from cct.training.evaluate import evaluate
+from cct.training.fine_tune import fine_tune, learning_rate, total_steps
 
 SHIPPED = Path(__file__).parents[2] / "models" / "digits_net.pt"
 
@@ -134,17 +134,6 @@ def test_learning_rate_rises_and_falls() -> None:
     assert rates[50] == pytest.approx(0.05)
     assert rates[99] < 1e-3
     assert learning_rate(Recipe(learning_rate=0.1, warmup=0), 0, 100) == 0.1
-
-
-def test_predict_is_in_order_and_leaves_the_network_alone(digits: Data) -> None:
-    module = tiny()
-    before = weights(module)
-    logits = predict(module, digits)
-    assert logits.shape == (596, 10)
-    torch.testing.assert_close(logits[7], module(digits.val[7][0][None])[0], atol=1e-5, rtol=1e-5)
-    assert all(torch.equal(a, b) for a, b in zip(before, weights(module), strict=True))
-    share = (logits.argmax(1) == digits.val.labels).float().mean()
-    assert math.isclose(evaluate(module, digits), 100 * share, rel_tol=1e-5)
 
 
 def test_total_steps(digits: Data) -> None:

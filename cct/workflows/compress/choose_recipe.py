@@ -10,7 +10,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from cct.recipe.recipe import Recipe
-from cct.training.fine_tune import print_line
+from cct.training.progress import print_line
 from cct.tuning.block_choice import BlockChoice
 from cct.tuning.choice_file import read_choice, write_choice
 from cct.tuning.keep_faster import choose_layers

@@ -11,7 +11,7 @@ import torch
 
 from cct import distributed
 from cct.atomic_files import check_output, check_target, temporary_folder
-from cct.training.fine_tune import print_line
+from cct.training.progress import print_line
 from cct.training.resume_state import StateFile
 from cct.workflows.compress.request import Request
 from cct.workflows.compress.working_folder import STATE, working_folder
