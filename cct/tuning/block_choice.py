@@ -14,7 +14,7 @@ from cct.tuning.choice_file import parts, plain, plain_list
 
 
 @dataclass(frozen=True)
-class MeasuredLayer:
+class BlockRow:
     """One layer that is pruned.
 
     Attributes:
@@ -29,7 +29,7 @@ class MeasuredLayer:
     milliseconds: dict[str, tuple[float, ...]]
 
     @classmethod
-    def from_values(cls, content: Any) -> MeasuredLayer:
+    def from_values(cls, content: Any) -> BlockRow:
         """Take apart what JSON holds; raises ValueError."""
         name, block, milliseconds = parts(content, "name", "block", "milliseconds")
         times = {key: tuple(plain(ms, float) for ms in plain_list(v)) for key, v in plain(milliseconds, dict).items()}
@@ -52,7 +52,7 @@ class BlockChoice:
     block: str
     ratio: float
     threads: tuple[int, ...]
-    layers: tuple[MeasuredLayer, ...]
+    layers: tuple[BlockRow, ...]
 
     @classmethod
     def from_values(cls, content: Any) -> BlockChoice:
@@ -60,7 +60,7 @@ class BlockChoice:
         block, ratio, threads, layers = parts(content, "block", "ratio", "threads", "layers")
         parse_block(plain(block, str))
         counts = tuple(plain(count, int) for count in plain_list(threads))
-        choice = cls(block, plain(ratio, float), counts, tuple(map(MeasuredLayer.from_values, plain_list(layers))))
+        choice = cls(block, plain(ratio, float), counts, tuple(map(BlockRow.from_values, plain_list(layers))))
         if any(len(times) != len(counts) for layer in choice.layers for times in layer.milliseconds.values()):
             raise ValueError("a layer has another number of times")
         return choice

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-class Chosen(Protocol):
+class Replayable(Protocol):
     """What can be read: a dataclass that checks its values, and says in a recipe what was chosen."""
 
     @classmethod
@@ -29,7 +29,7 @@ class Chosen(Protocol):
         """The recipe that replays the choice."""
 
 
-_Kind = TypeVar("_Kind", bound=Chosen)
+_Choice = TypeVar("_Choice", bound=Replayable)
 
 
 def write_choice(choice: DataclassInstance, path: Path) -> None:
@@ -37,14 +37,14 @@ def write_choice(choice: DataclassInstance, path: Path) -> None:
     write(path, as_json(asdict(choice)).encode())
 
 
-def read_choice(path: Path, kind: type[_Kind]) -> _Kind:
+def read_choice(path: Path, kind: type[_Choice]) -> _Choice:
     """Read what `write_choice` wrote.
 
     Raises:
         StateError: the file is missing or damaged.
     """
     try:
-        choice: _Kind = kind.from_values(json.loads(path.read_bytes()))
+        choice: _Choice = kind.from_values(json.loads(path.read_bytes()))
         choice.applied_to(Recipe())
     except (OSError, ValueError, TypeError, RecursionError, RecipeError) as error:
         raise StateError(

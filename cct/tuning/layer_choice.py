@@ -12,7 +12,7 @@ from cct.tuning.choice_file import parts, plain, plain_list
 
 
 @dataclass(frozen=True)
-class LayerChoice:
+class LayerRow:
     """One layer that was to be pruned.
 
     Attributes:
@@ -30,14 +30,14 @@ class LayerChoice:
     dense: float
 
     @classmethod
-    def from_values(cls, content: Any) -> LayerChoice:
+    def from_values(cls, content: Any) -> LayerRow:
         """Take apart what JSON holds; raises ValueError."""
         kinds = {"name": str, "reason": str, "threads": int, "packed": float, "dense": float}
         return cls(*map(plain, parts(content, *kinds), kinds.values()))
 
 
 @dataclass(frozen=True)
-class Choice:
+class LayerChoice:
     """What is kept dense, and what compression that leaves to the others.
 
     Attributes:
@@ -46,13 +46,13 @@ class Choice:
     """
 
     compression: float
-    layers: tuple[LayerChoice, ...]
+    layers: tuple[LayerRow, ...]
 
     @classmethod
-    def from_values(cls, content: Any) -> Choice:
+    def from_values(cls, content: Any) -> LayerChoice:
         """Take apart what JSON holds; raises ValueError."""
         compression, layers = parts(content, "compression", "layers")
-        return cls(plain(compression, float), tuple(map(LayerChoice.from_values, plain_list(layers))))
+        return cls(plain(compression, float), tuple(map(LayerRow.from_values, plain_list(layers))))
 
     def applied_to(self, recipe: Recipe) -> Recipe:
         """The recipe that replays the choice."""

@@ -27,7 +27,7 @@ _TURNS = 15  # of whole networks
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PrunedNetwork:
     """A network that was pruned by one recipe.
 
     Attributes:
@@ -64,7 +64,7 @@ class Trials:
         export(self._network, self._example, path, pack=False)
         return path
 
-    def prune(self, recipe: Recipe) -> Pruned:
+    def prune(self, recipe: Recipe) -> PrunedNetwork:
         """Prune a copy by a recipe, by magnitude, neighbouring channels in a block, and export it.
 
         Raises:
@@ -77,7 +77,7 @@ class Trials:
         pruner.finish()
         rows = export(pruned, self._example, path, weights=recipe.weights, activations=recipe.activations)
         layers = [row for row in pruner.summary() if row.reason is None]
-        return Pruned(path, layers, {row.name: row.reason for row in rows if row.op != NAME})
+        return PrunedNetwork(path, layers, {row.name: row.reason for row in rows if row.op != NAME})
 
     def ratios(self, reference: Path, others: Sequence[Path]) -> list[float]:
         """How many times faster than a reference each network is, with the number of threads with which it gains least.

@@ -12,7 +12,7 @@ import pytest
 
 from cct.recipe.blocks import format_blocks
 from cct.recipe.recipe import Recipe
-from cct.tuning.tune_blocks import CANDIDATES
+from cct.tuning.choose_blocks import CANDIDATES
 from tests.support.process import COMMAND, MODEL, run
 
 GIVEN = ["compress", MODEL, "--data", "digits", "--compression", 8, "--include", "stem", "--threads", 1]

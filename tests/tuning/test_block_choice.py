@@ -10,7 +10,7 @@ from torch import nn
 from cct.errors import StateError
 from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
-from cct.tuning.block_choice import BlockChoice, MeasuredLayer
+from cct.tuning.block_choice import BlockChoice, BlockRow
 from cct.tuning.choice_file import read_choice, write_choice
 
 CHOICE = BlockChoice(
@@ -18,9 +18,9 @@ CHOICE = BlockChoice(
     1.02,
     (1, 2),
     (
-        MeasuredLayer("features[1]", "2x1", {"1x1": (0.5, 0.25), "2x1": (0.4, 0.2), "4x1": (0.4, 0.2)}),
-        MeasuredLayer("features1", "4x1", {"4x1": (1.0, 0.75), "8x1": (1.0, 0.75)}),
-        MeasuredLayer("last", "4x1", {}),
+        BlockRow("features[1]", "2x1", {"1x1": (0.5, 0.25), "2x1": (0.4, 0.2), "4x1": (0.4, 0.2)}),
+        BlockRow("features1", "4x1", {"4x1": (1.0, 0.75), "8x1": (1.0, 0.75)}),
+        BlockRow("last", "4x1", {}),
     ),
 )
 

@@ -8,13 +8,13 @@ import pytest
 
 from cct.errors import StateError
 from cct.tuning.choice_file import read_choice, write_choice
-from cct.tuning.layer_choice import Choice, LayerChoice
+from cct.tuning.layer_choice import LayerChoice, LayerRow
 
-CHOICE = Choice(
+CHOICE = LayerChoice(
     5.25,
     (
-        LayerChoice("features.1", "", 1, 0.25, 1.0),
-        LayerChoice("features.2", "packed, it would not be 5% faster", 2, 1.5, 1.25),
+        LayerRow("features.1", "", 1, 0.25, 1.0),
+        LayerRow("features.2", "packed, it would not be 5% faster", 2, 1.5, 1.25),
     ),
 )
 
@@ -30,7 +30,7 @@ def test_text_shows_both_times_of_what_stays_dense() -> None:
 
 def test_a_written_choice_reads_as_it_was(tmp_path: Path) -> None:
     write_choice(CHOICE, tmp_path / "choice.json")
-    assert read_choice(tmp_path / "choice.json", Choice) == CHOICE
+    assert read_choice(tmp_path / "choice.json", LayerChoice) == CHOICE
 
 
 def layer(**changes: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def layer(**changes: Any) -> dict[str, Any]:
 def test_a_damaged_choice_is_one_line(tmp_path: Path, content: object) -> None:
     (tmp_path / "choice.json").write_text(json.dumps(content))
     with pytest.raises(StateError, match=r"it is missing or damaged: delete .* to start anew") as caught:
-        read_choice(tmp_path / "choice.json", Choice)
+        read_choice(tmp_path / "choice.json", LayerChoice)
     assert "\n" not in str(caught.value)
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_choice_is_one_line(tmp_path: Path, content: object) -> None:
 def test_what_is_no_json_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "choice.json").write_bytes(content)
     with pytest.raises(StateError, match="damaged"):
-        read_choice(tmp_path / "choice.json", Choice)
+        read_choice(tmp_path / "choice.json", LayerChoice)
     (tmp_path / "choice.json").unlink()
     with pytest.raises(StateError, match="missing"):
-        read_choice(tmp_path / "choice.json", Choice)
+        read_choice(tmp_path / "choice.json", LayerChoice)

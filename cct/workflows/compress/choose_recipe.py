@@ -13,14 +13,14 @@ from cct.recipe.recipe import Recipe
 from cct.training.progress import print_line
 from cct.tuning.block_choice import BlockChoice
 from cct.tuning.choice_file import read_choice, write_choice
-from cct.tuning.keep_faster import choose_layers
-from cct.tuning.layer_choice import Choice
-from cct.tuning.tune_blocks import choose_blocks
+from cct.tuning.keep_faster import keep_faster
+from cct.tuning.layer_choice import LayerChoice
+from cct.tuning.tune_blocks import tune_blocks
 from cct.workflows.compress.read_inputs import Inputs
 from cct.workflows.compress.request import Request
 from cct.workflows.compress.run_folder import BLOCKS, CHOICE, Run
 
-_Choice = TypeVar("_Choice", BlockChoice, Choice)
+_Choice = TypeVar("_Choice", BlockChoice, LayerChoice)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Plan:
     recipe: Recipe
     training: Recipe
     block_auto: BlockChoice | None = None
-    keep_faster: Choice | None = None
+    keep_faster: LayerChoice | None = None
 
 
 def choose_recipe(request: Request, inputs: Inputs, run: Run) -> Plan:
@@ -48,16 +48,16 @@ def choose_recipe(request: Request, inputs: Inputs, run: Run) -> Plan:
     """
     recipe, blocks, layers = request.recipe, None, None
     if request.block_auto:
-        blocks = _choice(choose_blocks, BlockChoice, run, run.folder / BLOCKS, inputs, recipe)
+        blocks = _choice(tune_blocks, BlockChoice, run, run.folder / BLOCKS, inputs, recipe)
         recipe = blocks.applied_to(recipe)
     if request.keep_faster:
-        layers = _choice(choose_layers, Choice, run, run.folder / CHOICE, inputs, recipe)
+        layers = _choice(keep_faster, LayerChoice, run, run.folder / CHOICE, inputs, recipe)
         recipe = layers.applied_to(recipe)
     return Plan(recipe, request.training_recipe(recipe), blocks, layers)
 
 
 def _choice(
-    choose: Callable[[nn.Module, Tensor, Recipe, Callable[[str], None]], _Choice],
+    tune: Callable[[nn.Module, Tensor, Recipe, Callable[[str], None]], _Choice],
     kind: type[_Choice],
     run: Run,
     path: Path,
@@ -67,6 +67,6 @@ def _choice(
     """What pays: of the interrupted run, else measured."""
     if run.interrupted:
         return read_choice(path, kind)
-    choice = choose(inputs.model.module, inputs.images.example(), recipe, print_line)
+    choice = tune(inputs.model.module, inputs.images.example(), recipe, print_line)
     write_choice(choice, path)
     return choice

@@ -12,8 +12,8 @@ from cct.errors import CctError, UnsupportedModel
 from cct.measure.layer_times import LayerTime
 from cct.passes.module.prunable import prunable
 from cct.recipe.recipe import Recipe
-from cct.tuning.keep_faster import Trial, Tried, choose
-from cct.tuning.layer_choice import Choice
+from cct.tuning.choose_layers import LayerTrial, NetworkTrial, choose_layers
+from cct.tuning.layer_choice import LayerChoice
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Given:
 
 def machine(
     layers: dict[str, Given], overhead: Callable[[list[str]], float] = lambda packed: 0.0
-) -> tuple[Callable[[Recipe], Trial], list[list[str]]]:
+) -> tuple[Callable[[Recipe], NetworkTrial], list[list[str]]]:
     """What stands for the measuring: the layers' times, and what the whole network takes beyond them."""
     tried: list[list[str]] = []
 
@@ -36,24 +36,24 @@ def machine(
         packed = [name for name in names if not layers[name].not_packed]
         return sum(max(g.packed) if n in packed else g.dense for n, g in layers.items()) + overhead(packed)
 
-    def try_out(recipe: Recipe) -> Trial:
+    def try_recipe(recipe: Recipe) -> NetworkTrial:
         names = [name for name in layers if not any(fnmatchcase(name, pattern) for pattern in recipe.exclude)]
         tried.append(names)
         rows = {}
         for name in names:
             given = layers[name]
             times = [LayerTime(1 + i, ms, given.dense) for i, ms in enumerate(given.packed)]
-            rows[name] = Tried(100, given.kept, [] if given.not_packed else times, given.not_packed)
-        return Trial(rows, [sum(g.dense for g in layers.values()) / time(names) for names in tried])
+            rows[name] = LayerTrial(100, given.kept, [] if given.not_packed else times, given.not_packed)
+        return NetworkTrial(rows, [sum(g.dense for g in layers.values()) / time(names) for names in tried])
 
-    return try_out, tried
-
-
-def chosen(layers: dict[str, Given], recipe: Recipe | None = None, **more: Callable[[list[str]], float]) -> Choice:
-    return choose(recipe or Recipe(), machine(layers, **more)[0], lambda line: None)
+    return try_recipe, tried
 
 
-def reasons(choice: Choice) -> dict[str, str]:
+def chosen(layers: dict[str, Given], recipe: Recipe | None = None, **more: Callable[[list[str]], float]) -> LayerChoice:
+    return choose_layers(recipe or Recipe(), machine(layers, **more)[0], lambda line: None)
+
+
+def reasons(choice: LayerChoice) -> dict[str, str]:
     return {layer.name: layer.reason for layer in choice.layers}
 
 
@@ -108,14 +108,14 @@ def test_reorders_that_the_choice_brings_are_measured_in_the_next_round() -> Non
     layers = {"a": FAST, "b": Given([1.2]), "c": Given([0.9])}
     measure, tried = machine(layers)
 
-    def try_out(recipe: Recipe) -> Trial:
+    def try_recipe(recipe: Recipe) -> NetworkTrial:
         found = measure(recipe)
         if "b" in found.layers:
             return found
         moved = replace(found.layers["c"], times=[LayerTime(1, 1.05, 1.0)]) if "c" in found.layers else None
         return replace(found, layers={**found.layers, **({"c": moved} if moved else {})})
 
-    choice = choose(Recipe(), try_out, lambda line: None)
+    choice = choose_layers(Recipe(), try_recipe, lambda line: None)
     assert tried == [["a", "b", "c"], ["a", "c"], ["a"]]
     assert [layer.packed for layer in choice.layers] == [0.2, 1.2, 1.05]
 
@@ -146,26 +146,26 @@ def test_it_ends_though_the_times_never_settle() -> None:
     layers = {str(i): FAST for i in range(20)}
     measure, tried = machine(layers)
 
-    def try_out(recipe: Recipe) -> Trial:
+    def try_recipe(recipe: Recipe) -> NetworkTrial:
         found = measure(recipe)
         name = next(iter(found.layers))
         return replace(found, layers={**found.layers, name: replace(found.layers[name], times=[LayerTime(1, 2.0, 1)])})
 
-    choose(Recipe(), try_out, lambda line: None)
+    choose_layers(Recipe(), try_recipe, lambda line: None)
     assert len(tried) == 5
 
 
 def test_a_later_round_that_no_blocks_come_to_ends_the_rounds() -> None:
     measure, tried = machine({"a": FAST, "b": FAST, "c": Given([0.99])})
 
-    def try_out(recipe: Recipe) -> Trial:
+    def try_recipe(recipe: Recipe) -> NetworkTrial:
         if tried:
             raise UnsupportedModel("compression 2.25 cannot be reached")
         return measure(recipe)
 
-    assert reasons(choose(Recipe(), try_out, lambda line: None)) == {"a": "", "b": "", "c": ""}
+    assert reasons(choose_layers(Recipe(), try_recipe, lambda line: None)) == {"a": "", "b": "", "c": ""}
     with pytest.raises(UnsupportedModel):  # the first is what was asked for
-        choose(Recipe(), try_out, lambda line: None)
+        choose_layers(Recipe(), try_recipe, lambda line: None)
 
 
 def test_a_name_is_no_pattern() -> None:
