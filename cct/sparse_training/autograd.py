@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from cct.sparse_training.products import Pair, SparseConvolution
 
 
-class Choice(NamedTuple):
+class ProductChoice(NamedTuple):
     """Which products of a training step are computed from kept weights alone, for one size of images."""
 
     output: bool
@@ -25,34 +25,34 @@ class Choice(NamedTuple):
     weight_gradient: bool
 
 
-DENSE, SPARSE = Choice(False, False, False), Choice(True, True, True)
+DENSE, SPARSE = ProductChoice(False, False, False), ProductChoice(True, True, True)
 
 
 @dataclass(eq=False)
-class Chosen:
+class SwitchedConvolution:
     """A convolution and what was chosen for it.
 
     Attributes:
-        convolution: its structure.
+        structure: with its three products.
         choices: by height and width of X; another size is dense.
     """
 
-    convolution: SparseConvolution
-    choices: dict[Pair, Choice] = field(default_factory=dict)
+    structure: SparseConvolution
+    choices: dict[Pair, ProductChoice] = field(default_factory=dict)
 
-    def choice(self, size: torch.Size) -> Choice:
+    def choice(self, size: torch.Size) -> ProductChoice:
         """What was chosen for X of that shape."""
         return self.choices.get((size[2], size[3]), DENSE)
 
 
 _numbers = itertools.count()
-_known: WeakValueDictionary[int, Chosen] = WeakValueDictionary()
+_known: WeakValueDictionary[int, SwitchedConvolution] = WeakValueDictionary()
 
 
-def register(chosen: Chosen) -> int:
+def register(switched: SwitchedConvolution) -> int:
     """The number by which the operators know it, as long as it lives."""
     number = next(_numbers)
-    _known[number] = chosen
+    _known[number] = switched
     return number
 
 
@@ -86,29 +86,29 @@ def _dense_gradient(c: SparseConvolution, dy: Tensor, x: Tensor, weight: Tensor,
 @torch.library.custom_op("cct::sparse_conv2d", mutates_args=(), device_types="cpu")
 def sparse_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, number: int) -> Tensor:
     """Y of x (N, C, H, W) by the masked `weight`."""
-    chosen = _known[number]
-    return output(chosen.convolution, chosen.choice(x.shape).output, x, weight, bias).contiguous()
+    switched = _known[number]
+    return output(switched.structure, switched.choice(x.shape).output, x, weight, bias).contiguous()
 
 
 @torch.library.custom_op("cct::sparse_conv2d_input", mutates_args=(), device_types="cpu")
 def sparse_conv2d_input(dy: Tensor, x: Tensor, weight: Tensor, number: int) -> Tensor:
     """DX, in the shape of x."""
-    chosen = _known[number]
-    sparse = chosen.choice(x.shape).input_gradient
-    return input_gradient(chosen.convolution, sparse, dy, x, weight).contiguous()
+    switched = _known[number]
+    sparse = switched.choice(x.shape).input_gradient
+    return input_gradient(switched.structure, sparse, dy, x, weight).contiguous()
 
 
 @torch.library.custom_op("cct::sparse_conv2d_weight", mutates_args=(), device_types="cpu")
 def sparse_conv2d_weight(dy: Tensor, x: Tensor, weight: Tensor, number: int) -> Tensor:
     """DW, in the shape of weight; of no account where a weight is pruned."""
-    chosen = _known[number]
-    sparse = chosen.choice(x.shape).weight_gradient
-    return weight_gradient(chosen.convolution, sparse, dy, x, weight).contiguous()
+    switched = _known[number]
+    sparse = switched.choice(x.shape).weight_gradient
+    return weight_gradient(switched.structure, sparse, dy, x, weight).contiguous()
 
 
 @sparse_conv2d.register_fake
 def _(x: Tensor, weight: Tensor, bias: Tensor | None, number: int) -> Tensor:
-    c = _known[number].convolution
+    c = _known[number].structure
     reach = [(weight.shape[2 + i] - 1) * c.dilation[i] + 1 for i in range(2)]
     sizes = [(x.shape[2 + i] + 2 * c.padding[i] - reach[i]) // c.stride[i] + 1 for i in range(2)]
     return x.new_empty(x.shape[0], weight.shape[0], *sizes)
@@ -126,7 +126,7 @@ def _(dy: Tensor, x: Tensor, weight: Tensor, number: int) -> Tensor:
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, weight, _, ctx.number = inputs
-    ctx.chosen = _known[ctx.number]  # lives as long as a backward pass may come
+    ctx.switched = _known[ctx.number]  # lives as long as a backward pass may come
     ctx.save_for_backward(x, weight)
 
 
@@ -147,7 +147,7 @@ sparse_conv2d.register_autograd(_backward, setup_context=_setup_context)
 
 def _setup_context_of_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     *tensors, number = inputs
-    ctx.chosen = _known[number]
+    ctx.switched = _known[number]
     ctx.save_for_backward(*tensors)
 
 
@@ -157,9 +157,9 @@ def _setup_context_of_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor
 
 def _backward_of_input(ctx: Any, ddx: Tensor) -> tuple[Tensor | None, ...]:
     dy, x, weight = ctx.saved_tensors
-    chosen: Chosen = ctx.chosen
+    switched: SwitchedConvolution = ctx.switched
     of_dy, _, of_weight, _ = ctx.needs_input_grad
-    c, sparse = chosen.convolution, chosen.choice(x.shape).input_gradient
+    c, sparse = switched.structure, switched.choice(x.shape).input_gradient
     ddy = output(c, False, ddx, c.masked(weight) if sparse else weight, None) if of_dy else None
     dw = _dense_gradient(c, dy, ddx, weight, of_x=False) if of_weight else None
     return ddy, None, c.masked(dw) if sparse and dw is not None else dw, None
@@ -167,10 +167,10 @@ def _backward_of_input(ctx: Any, ddx: Tensor) -> tuple[Tensor | None, ...]:
 
 def _backward_of_weight(ctx: Any, ddw: Tensor) -> tuple[Tensor | None, ...]:
     dy, x, _ = ctx.saved_tensors
-    chosen: Chosen = ctx.chosen
+    switched: SwitchedConvolution = ctx.switched
     of_dy, of_x, _, _ = ctx.needs_input_grad
-    c = chosen.convolution
-    ddw = c.masked(ddw) if chosen.choice(x.shape).weight_gradient else ddw
+    c = switched.structure
+    ddw = c.masked(ddw) if switched.choice(x.shape).weight_gradient else ddw
     ddy = output(c, False, x, ddw, None) if of_dy else None
     return ddy, _dense_gradient(c, dy, x, ddw, of_x=True) if of_x else None, None, None
 

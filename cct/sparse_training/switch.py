@@ -16,8 +16,8 @@ from cct.errors import OperatorError, StateError
 from cct.runtime.library import load_library, serves_training, supported
 from cct.sparse_training.autograd import (
     DENSE,
-    Choice,
-    Chosen,
+    ProductChoice,
+    SwitchedConvolution,
     input_gradient,
     output,
     register,
@@ -89,7 +89,7 @@ class SparseTraining:
         for name in state.keys() & self._switched.keys():
             switch = self._switch(self._switched[name])
             if switch is not None:
-                switch.choices.update({(row[0], row[1]): Choice(*map(bool, row[2:])) for row in state[name]})
+                switch.choices.update({(row[0], row[1]): ProductChoice(*map(bool, row[2:])) for row in state[name]})
 
     def _switch(self, convolution: nn.Module) -> _Switch | None:
         """Of one that this has switched; None of a copy, and of one that is an ordinary one or another's by now."""
@@ -136,25 +136,25 @@ class _Switch:
         rule: what is chosen for all sizes; None measures.
     """
 
-    def __init__(self, training: SparseTraining, weight: Tensor, mask: Tensor, rule: Choice | None) -> None:
+    def __init__(self, training: SparseTraining, weight: Tensor, mask: Tensor, rule: ProductChoice | None) -> None:
         self.training, self.weight = weakref.ref(training), weight
-        self.choices: dict[Pair, Choice] = {}
+        self.choices: dict[Pair, ProductChoice] = {}
         self._mask, self._rule = mask, rule
-        self._chosen: Chosen | None = None
+        self._convolution: SwitchedConvolution | None = None
         self._number = -1
 
     def run(self, convolution: SparseConv2d, x: Tensor) -> Tensor | None:
         """Y of x; None if it shall be computed as ever."""
-        if self._chosen is None:  # only now: a network need not come to a training step
+        if self._convolution is None:  # only now: a network need not come to a training step
             structure = _structure(convolution, self._mask)
             if structure is None:
                 make_ordinary(convolution)
                 return None
-            self._chosen = Chosen(structure, self.choices)
-            self._number = register(self._chosen)
+            self._convolution = SwitchedConvolution(structure, self.choices)
+            self._number = register(self._convolution)
         size, weight, bias = (x.shape[2], x.shape[3]), convolution.weight, convolution.bias
         if size not in self.choices:
-            self.choices[size] = self._rule or _measure(self._chosen.convolution, x, weight, bias)
+            self.choices[size] = self._rule or _measure(self._convolution.structure, x, weight, bias)
         if self.choices[size] == DENSE:
             return None
         output: Tensor = sparse_conv2d(x, weight, bias, self._number)
@@ -207,11 +207,11 @@ def _pair(values: str | tuple[int, ...]) -> Pair:
     return values[0], values[1]
 
 
-def _by_rule(mask: Tensor, stride: tuple[int, ...]) -> Choice:
+def _by_rule(mask: Tensor, stride: tuple[int, ...]) -> ProductChoice:
     density = int(mask.count_nonzero()) / mask.numel()
     if density > _MOST_KEPT or not serves_training():
         return DENSE
-    return Choice(True, stride == (1, 1) or density <= _MOST_KEPT_STRIDED, True)
+    return ProductChoice(True, stride == (1, 1) or density <= _MOST_KEPT_STRIDED, True)
 
 
 def _is_training_step(x: Tensor, weight: Tensor) -> bool:
@@ -234,7 +234,7 @@ def _is_transformed() -> bool:
 
 
 @torch.no_grad()
-def _measure(convolution: SparseConvolution, x: Tensor, weight: Tensor, bias: Tensor | None) -> Choice:
+def _measure(convolution: SparseConvolution, x: Tensor, weight: Tensor, bias: Tensor | None) -> ProductChoice:
     """Time each product both ways, on these images."""
     c, dy = convolution, torch.ones_like(output(convolution, False, x, weight, bias))
     products: list[Callable[[bool], Tensor]] = [
@@ -242,7 +242,7 @@ def _measure(convolution: SparseConvolution, x: Tensor, weight: Tensor, bias: Te
         lambda sparse: input_gradient(c, sparse, dy, x, weight),
         lambda sparse: weight_gradient(c, sparse, dy, x, weight),
     ]
-    return Choice(*(_seconds(product, True) < _CLEARLY * _seconds(product, False) for product in products))
+    return ProductChoice(*(_seconds(product, True) < _CLEARLY * _seconds(product, False) for product in products))
 
 
 def _seconds(product: Callable[[bool], Tensor], sparse: bool) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cct.runtime.library import supported
-from cct.sparse_training.autograd import SPARSE, Choice, Chosen, register, sparse_conv2d
+from cct.sparse_training.autograd import SPARSE, ProductChoice, SwitchedConvolution, register, sparse_conv2d
 from cct.sparse_training.products import Pair, SparseConvolution
 
 if not supported():
@@ -98,9 +98,9 @@ def products(y: Tensor, tensors: tuple[Tensor | None, ...], dy: Tensor) -> list[
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(cases(), st.builds(Choice, st.booleans(), st.booleans(), st.booleans()))
-def test_every_choice_agrees_with_torch(case: Case, choice: Choice) -> None:
-    chosen = Chosen(case.convolution(), {case.size: choice})
+@given(cases(), st.builds(ProductChoice, st.booleans(), st.booleans(), st.booleans()))
+def test_every_choice_agrees_with_torch(case: Case, choice: ProductChoice) -> None:
+    chosen = SwitchedConvolution(case.convolution(), {case.size: choice})
     number, tensors = register(chosen), case.tensors()
     x, weight, bias = tensors
     y = F.conv2d(x, weight, bias, *case.geometry())
@@ -122,7 +122,7 @@ def test_every_choice_agrees_with_torch(case: Case, choice: Choice) -> None:
 def test_torch_finds_the_operators_in_order(stride: int, bias: bool) -> None:
     mask = block_mask((4, 1), 8, 6, (3, 3), 0.5, 0)
     case = Case(mask, (8, 9), 2, (stride, stride), (1, 1), (1, 1), 1, bias, 0)
-    chosen = Chosen(case.convolution(), {case.size: SPARSE})
+    chosen = SwitchedConvolution(case.convolution(), {case.size: SPARSE})
     number = register(chosen)
     x, weight, b = case.tensors()
     torch.library.opcheck(sparse_conv2d, (x, weight, b, number))
@@ -134,10 +134,10 @@ def test_torch_finds_the_operators_in_order(stride: int, bias: bool) -> None:
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("group", [1, 2])
-@pytest.mark.parametrize("choice", [SPARSE, Choice(True, False, True), Choice(False, True, False)])
-def test_gradients_of_gradients_are_those_of_the_masked_weight(stride: int, group: int, choice: Choice) -> None:
+@pytest.mark.parametrize("choice", [SPARSE, ProductChoice(True, False, True), ProductChoice(False, True, False)])
+def test_gradients_of_gradients_are_those_of_the_masked_weight(stride: int, group: int, choice: ProductChoice) -> None:
     case = Case(block_mask((4, 1), 8, 3, (3, 3), 0.5, 0), (8, 9), 2, (stride, stride), (1, 1), (1, 1), group, True, 0)
-    chosen = Chosen(case.convolution(), {case.size: choice})
+    chosen = SwitchedConvolution(case.convolution(), {case.size: choice})
     number, found = register(chosen), []
     for sparse in (True, False):
         x, weight, bias = case.tensors()
@@ -157,7 +157,7 @@ def test_gradients_of_gradients_are_those_of_the_masked_weight(stride: int, grou
 
 def test_tensors_may_lie_in_memory_as_they_like() -> None:
     case = Case(block_mask((4, 1), 8, 6, (3, 3), 0.5, 0), (8, 9), 2, (1, 1), (1, 1), (1, 1), 1, False, 0)
-    chosen = Chosen(case.convolution(), {case.size: SPARSE})
+    chosen = SwitchedConvolution(case.convolution(), {case.size: SPARSE})
     number = register(chosen)
     x, weight, _ = case.tensors()
     plain = products(sparse_conv2d(x, weight, None, number), (x, weight), torch.ones(2, 8, 8, 9))
@@ -169,7 +169,7 @@ def test_tensors_may_lie_in_memory_as_they_like() -> None:
 
 def test_any_number_of_threads_gives_the_same_bits() -> None:
     case = Case(block_mask((4, 1), 24, 16, (3, 3), 0.5, 0), (16, 16), 20, (1, 1), (1, 1), (1, 1), 1, False, 0)
-    chosen = Chosen(case.convolution(), {case.size: SPARSE})
+    chosen = SwitchedConvolution(case.convolution(), {case.size: SPARSE})
     number, before, found = register(chosen), torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):

@@ -19,7 +19,7 @@ from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
 from cct.runtime.library import serves_training, supported
 from cct.sparse_training import switch
-from cct.sparse_training.autograd import DENSE, SPARSE, Choice
+from cct.sparse_training.autograd import DENSE, SPARSE, ProductChoice
 from cct.sparse_training.switch import SparseConv2d
 from cct.training.fine_tune import fine_tune, total_steps
 from cct.training.resume_state import StateFile
@@ -72,7 +72,7 @@ def switched(module: nn.Module) -> list[str]:
     return [name for name, part in module.named_modules() if isinstance(part, SparseConv2d)]
 
 
-def all_are(choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
+def all_are(choice: ProductChoice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switch, "_measure", lambda *arguments: choice)
 
 
@@ -88,8 +88,8 @@ def step(module: nn.Module, pruner: ClickTrain | None, steps: int = 1) -> None:
         optimizer.zero_grad()
 
 
-@pytest.mark.parametrize("choice", [SPARSE, Choice(True, False, True), Choice(False, True, False), DENSE])
-def test_training_goes_on_as_it_would_have(choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("choice", [SPARSE, ProductChoice(True, False, True), ProductChoice(False, True, False), DENSE])
+def test_training_goes_on_as_it_would_have(choice: ProductChoice, monkeypatch: pytest.MonkeyPatch) -> None:
     all_are(choice, monkeypatch)
     trained = []
     for how in ("measured", "off"):
@@ -134,7 +134,7 @@ def test_the_rule_leaves_a_slow_row_dense(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script")  # torch does, for forward_ad
 def test_what_is_no_training_step_is_computed_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*arguments: object) -> Choice:
+    def fails(*arguments: object) -> ProductChoice:
         raise AssertionError("asked for")
 
     monkeypatch.setattr(switch, "_measure", fails)
@@ -327,7 +327,7 @@ def test_more_patterns_than_a_pool_holds_leave_a_convolution_dense(monkeypatch: 
 
 
 def test_what_was_measured_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    all_are(Choice(True, False, True), monkeypatch)
+    all_are(ProductChoice(True, False, True), monkeypatch)
     module = net()
     pruner = ClickTrain(module, AT_ONCE, 8)
     step(module, pruner)
@@ -371,7 +371,7 @@ def test_choices_are_of_a_run_that_measures() -> None:
 @pytest.mark.parametrize("how", ["rule", "measured"])
 def test_a_continued_training_ends_in_the_same_bits(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first run is interrupted after the cut; what it measured is not what the second would measure."""
-    all_are(Choice(True, False, True), monkeypatch)
+    all_are(ProductChoice(True, False, True), monkeypatch)
     digits = load_data("digits")
     recipe = Recipe(compression=4, epochs=3, cut_at=0.2, batch_size=32, sparse_training=how)
 
