@@ -104,8 +104,8 @@ class ClickTrain:
         else:
             if self._schedule.cuts(self._done):
                 self._masks.cut()
-            if self._schedule.chooses_blocks(self._done):
-                self._choose_blocks()
+            if self._schedule.chooses_connectivity(self._done):
+                self._choose_connectivity()
         self._switch()
 
     def finish(self) -> None:
@@ -123,8 +123,8 @@ class ClickTrain:
             self._choose()
         if not self.cut:
             self._done = self._schedule.cut_step
-            if self._schedule.chooses_blocks(self._done):
-                self._choose_blocks()
+            if self._schedule.chooses_connectivity(self._done):
+                self._choose_connectivity()
         self._masks.cut()
         self._sparse = self._sparse or SparseTraining({}, {}, "off")
         self._sparse.restore()
@@ -198,14 +198,14 @@ class ClickTrain:
     def _choose(self) -> None:
         """Choose what stays, and begin what the recipe's easing says."""
         self._masks.choose(self._importance.scores())
-        if self._schedule.chooses_blocks(self._done):
-            self._choose_blocks()
+        if self._schedule.chooses_connectivity(self._done):
+            self._choose_connectivity()
         elif self._schedule.cuts(self._done):
             self._masks.cut()
 
-    def _choose_blocks(self) -> None:
+    def _choose_connectivity(self) -> None:
         """Take away the blocks for which the schedule has no more room."""
-        self._masks.choose_blocks(self._importance.scores(), self._schedule.surplus(self._done))
+        self._masks.choose_connectivity(self._importance.scores(), self._schedule.surplus(self._done))
         self._masks.cut()
 
     def _switch(self) -> None:

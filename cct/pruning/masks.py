@@ -60,10 +60,10 @@ class Masks:
         """
         plan = plan_masks(scores, self._groups, self._recipe)
         self._adopt(plan, plan.patterns(scores))
-        self.choose_blocks(scores)
+        self.choose_connectivity(scores)
         self._check_compression(self.compression, _TOLERANCE)
 
-    def choose_blocks(self, scores: Mapping[str, Tensor], surplus: float = 0.0) -> None:
+    def choose_connectivity(self, scores: Mapping[str, Tensor], surplus: float = 0.0) -> None:
         """Choose anew which blocks stay, by what their patterns keep.
 
         Args:

@@ -26,7 +26,7 @@ class Schedule(ABC):
         """Whether weights outside the masks are cut after a step, from the choice on."""
 
     @abstractmethod
-    def chooses_blocks(self, step: int) -> bool:
+    def chooses_connectivity(self, step: int) -> bool:
         """Whether the blocks that stay are chosen anew after a step, from the choice on."""
 
     @abstractmethod
@@ -41,7 +41,7 @@ class Ramp(Schedule):
         """Always."""
         return True
 
-    def chooses_blocks(self, step: int) -> bool:
+    def chooses_connectivity(self, step: int) -> bool:
         """At equal distances, and at the end."""
         stride = max(1, (self.cut_step - self.choose_step) // _RAMP_STAGES)
         return step <= self.cut_step and ((step - self.choose_step) % stride == 0 or step == self.cut_step)
@@ -59,7 +59,7 @@ class Lasso(Schedule):
         """At the end."""
         return step >= self.cut_step
 
-    def chooses_blocks(self, step: int) -> bool:
+    def chooses_connectivity(self, step: int) -> bool:
         """Once, with the patterns."""
         return False
 

@@ -24,11 +24,11 @@ def check_blocks(blocks: Sequence[str], reasons: Mapping[str, str | None]) -> No
     for entry in map(LayerBlock.parse, blocks):
         if any(map(entry.fits, layers)):
             continue
-        told = f"blocks has {printable(str(entry))}"
+        fault = f"blocks has {printable(str(entry))}"
         dense = next(filter(entry.fits, reasons), None)
         if dense is not None:
             raise RecipeError(
-                f"{told}, but {dense} is not pruned ({reasons[dense]}): include it, or leave the entry out"
+                f"{fault}, but {dense} is not pruned ({reasons[dense]}): include it, or leave the entry out"
             )
         near = get_close_matches(entry.layers, layers, n=1) or layers[:1]
-        raise RecipeError(f"{told}, and no convolution is named so; is it {' '.join(near) or 'another network'}?")
+        raise RecipeError(f"{fault}, and no convolution is named so; is it {' '.join(near) or 'another network'}?")

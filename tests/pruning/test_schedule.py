@@ -24,7 +24,7 @@ def test_what_a_recipe_may_name_is_what_there_is(knob: str, table: dict[str, obj
 
 def test_the_ramp_is_a_falling_cubic_in_64_stages() -> None:
     ramp = Ramp(100, 100 + 640)
-    stages = [step for step in range(100, 1000) if ramp.chooses_blocks(step)]
+    stages = [step for step in range(100, 1000) if ramp.chooses_connectivity(step)]
     assert stages == list(range(100, 741, 10))
     surplus = [ramp.surplus(step) for step in stages]
     assert surplus == sorted(surplus, reverse=True)
@@ -35,7 +35,7 @@ def test_the_ramp_is_a_falling_cubic_in_64_stages() -> None:
 @pytest.mark.parametrize(("choose_step", "cut_step"), [(0, 0), (3, 3), (0, 7), (5, 100), (1, 130)])
 def test_the_ramp_ends_at_the_cut_whatever_its_length(choose_step: int, cut_step: int) -> None:
     ramp = Ramp(choose_step, cut_step)
-    stages = [step for step in range(choose_step, cut_step + 100) if ramp.chooses_blocks(step)]
+    stages = [step for step in range(choose_step, cut_step + 100) if ramp.chooses_connectivity(step)]
     assert (stages[0], stages[-1]) == (choose_step, cut_step)
     assert ramp.surplus(cut_step) == 0
 
@@ -43,7 +43,7 @@ def test_the_ramp_ends_at_the_cut_whatever_its_length(choose_step: int, cut_step
 def test_lasso_cuts_once() -> None:
     lasso = Lasso(2, 5)
     assert [lasso.cuts(step) for step in (2, 4, 5, 6)] == [False, False, True, True]
-    assert not any(map(lasso.chooses_blocks, range(10)))
+    assert not any(map(lasso.chooses_connectivity, range(10)))
     assert lasso.surplus(2) == 0
 
 
