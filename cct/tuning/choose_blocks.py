@@ -88,8 +88,8 @@ def choose_blocks(
         good = ratio >= 1 / (1 + TOLERANCE)
         back = [] if good else finer[: -(-len(finer) // 2)] if turn < _ROUNDS else finer
         log(
-            f"block auto, round {turn}: a finer block than {format_blocks(block)} in {len(finer)} of {len(chosen)} layers, "
-            f"{ratio:.2f}x as fast as with that alone, {len(back) or 'none'} to go back to it"
+            f"block auto, round {turn}: a finer block than {format_blocks(block)} in {len(finer)} of {len(chosen)} "
+            f"layers, {ratio:.2f}x as fast as with that alone, {len(back) or 'none'} to go back to it"
         )
         if good:
             return chosen, ratio
