@@ -130,7 +130,9 @@ def test_an_onnx_file_of_any_name(name, tmp_path, call):
 
 
 def test_what_a_factory_prints_is_no_result(pruned, tmp_path, call):
-    (tmp_path / "loud.py").write_text("from benchmarks.networks.foreign import UNet\nprint('hello')\ndef make():\n    return UNet()\n")
+    (tmp_path / "loud.py").write_text(
+        "from benchmarks.networks.foreign import UNet\nprint('hello')\ndef make():\n    return UNet()\n"
+    )
     code, out, err = call("inspect", pruned / "unet.pt", "--arch", f"{tmp_path / 'loud.py'}:make", "--json")
     assert (code, err) == (0, "hello\n")
     assert json.loads(out)["cct_inspect"] == 1

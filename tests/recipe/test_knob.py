@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,3 +58,9 @@ def test_a_range_without_an_end(bounds: Range, text: str) -> None:
     assert str(bounds) == text
     assert bounds.fault(-1) == text
     assert bounds.fault(1e30) == ""
+
+
+def test_the_page_of_all_knobs_is_up_to_date(tmp_path):
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, root / "scripts" / "write_knobs.py", tmp_path], check=True)
+    assert (root / "docs" / "knobs.md").read_text() == (tmp_path / "knobs.md").read_text(), "scripts/write_knobs.py"
