@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,10 +29,8 @@ def export(
     output: Path,
     source: Callable[[Path], ModelSource],
     size: tuple[int, int] | None,
-    target: str | None,
-    weights: str | None,
-    activations: str | None,
     portable: bool,
+    **knobs: Any,
 ) -> ExportReport:
     """Write MODEL, pruned by whomever, as ONNX: what is pattern-sparse is packed, the rest stays dense.
 
@@ -41,12 +39,4 @@ def export(
     """
     from cct.workflows.export import export_checkpoint
 
-    return export_checkpoint(
-        source(model),
-        output,
-        size=size,
-        target=target,
-        weights=weights,
-        activations=activations,
-        portable=portable,
-    )
+    return export_checkpoint(source(model), output, size=size, portable=portable, **knobs)

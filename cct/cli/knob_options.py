@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +12,8 @@ from cct.cli.types import Numbers
 from cct.recipe.knob import Knob, Range, Section, knobs
 
 Command = Callable[..., Any]
+
+_ENDLESS = 2**53  # a bound that help need not name; the recipe knows it
 
 
 def knob_options(section: type[Section], **changes: Mapping[str, Any]) -> Callable[[Command], Command]:
@@ -40,9 +41,10 @@ def knob_options(section: type[Section], **changes: Mapping[str, Any]) -> Callab
 def _settings(knob: Knob) -> dict[str, Any]:
     """What `click.option` must know of the values."""
     if isinstance(knob.allowed, tuple):
-        return {"type": click.Choice(knob.allowed)}
+        values = {str(value): value for value in knob.allowed}
+        return {"type": click.Choice(list(values)), "callback": lambda ctx, option, text: values.get(text)}
     if knob.items is not None:
-        return {"multiple": True} if knob.items is str else {"type": Numbers()} if knob.items is float else {}
+        return {"multiple": True} if knob.items is str else {"type": Numbers(knob.items)}
     number = {int: Whole, float: Real}.get(type(knob.default))
     return {"type": number(**_bounds(knob.allowed))} if number else {}
 
@@ -51,5 +53,5 @@ def _bounds(allowed: object) -> dict[str, Any]:
     """A knob's range, as click's ranges take it."""
     if not isinstance(allowed, Range):
         return {}
-    low, high = (bound if math.isfinite(bound) else None for bound in (allowed.low, allowed.high))
+    low, high = (bound if abs(bound) < _ENDLESS else None for bound in (allowed.low, allowed.high))
     return {"min": low, "max": high, "min_open": allowed.open_low, "max_open": allowed.open_high}

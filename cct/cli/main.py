@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 import click
 
-import cct
 from cct import distributed
+from cct.__version__ import __version__
 from cct.cli.bench import bench
 from cct.cli.completion import completion
 from cct.cli.compress import compress
@@ -36,7 +36,7 @@ _NOT_OURS = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, er
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(cct.__version__, prog_name="cct")
+@click.version_option(__version__, prog_name="cct")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:

@@ -95,9 +95,12 @@ class GoalText(click.ParamType[Goal]):
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
-    """`0.485,0.456,0.406`: finite numbers, one a channel."""
+    """`0.485,0.456,0.406`: finite numbers, such as one a channel; whole ones if `kind` is int."""
 
     name = "NUMBER,..."
+
+    def __init__(self, kind: type[float] = float) -> None:
+        self.kind = kind
 
     def convert(
         self, value: str | tuple[float, ...], param: click.Parameter | None, ctx: click.Context | None
@@ -111,7 +114,9 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             numbers = (math.nan,)
         if not all(math.isfinite(number) for number in numbers):
             self.fail(f"{value!r} is no list of numbers: give one a channel, such as 0.485,0.456,0.406", param, ctx)
-        return numbers
+        if self.kind is int and not all(number.is_integer() for number in numbers):
+            self.fail(f"{value!r} is no list of whole numbers, such as 1,2,3", param, ctx)
+        return tuple(map(self.kind, numbers))
 
 
 class Size(click.ParamType[tuple[int, int]]):

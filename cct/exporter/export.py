@@ -32,6 +32,8 @@ from cct.passes.graph.use_float16 import UseFloat16
 from cct.report.layer import Layer
 
 _LARGEST_FILE = 2**31 - 1  # bytes of a protobuf
+# by the type of activations
+_CONVERSIONS: dict[str, tuple[type[ir.passes.InPlacePass], ...]] = {"float32": (), "float16": (UseFloat16,)}
 
 
 def export(
@@ -76,8 +78,7 @@ def export(
     passes: list[ir.passes.PassBase] = [ClearMetadataAndDocStringPass(), RemoveUnusedNodesPass()]
     if pack:
         passes += [PackConvolutions(layers, types), AbsorbResidual(), AbsorbActivation()]
-    if types.activations == "float16":
-        passes += [UseFloat16()]
+    passes += [conversion() for conversion in _CONVERSIONS[types.activations]]
     passes += [AddFunctions()]
     if portable:
         passes += [InlineFunctions()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,13 +31,11 @@ class ModelMeasurement:
         figures: for a report.
         images: that accuracy was measured on.
         timed_images: that speed is measured on, (n, C, H, W).
-        error_while_timed: of the answers while it was timed against those before; None if it wasn't timed.
     """
 
     figures: Figures
     images: int
     timed_images: Floats
-    error_while_timed: float | None
 
 
 def measure_model(
@@ -53,6 +51,7 @@ def measure_model(
     provider: str = "cpu",
     parity_images: int | Literal["all"] | None = None,
     timed: bool = True,
+    check: Callable[[Mapping[str, float]], None] | None = None,
 ) -> ModelMeasurement:
     """Measure accuracy, parity, proof and speed, in this order.
 
@@ -68,6 +67,7 @@ def measure_model(
         provider: "cpu" or "cuda".
         parity_images: on how many images parity is measured, as `parity_count` takes it.
         timed: whether speed is measured.
+        check: raises CctError for errors of parity with which the rest is not worth measuring.
 
     Raises:
         CctError: a figure can't be measured, or the library did not run.
@@ -77,15 +77,18 @@ def measure_model(
     first = chosen[:TIMED_IMAGES]
     found = accuracy(opened, images, chosen)
     errors = parity(path, batches_at(images, chosen, seed), module, provider=provider, seen=found.answers)
+    if check and not found.not_finite:  # else that is what fails
+        check(errors)
     batch = image_at(images, first)
     proven = proof(path, batch, provider)
     speed: list[Speed] = []
-    error_while_timed = None
     if timed:
         models = {} if dense is None else {"dense": (dense[0], image_at(dense[1], first))}
         measured = measure_speed({**models, "packed": (path, batch)}, provider)
         speed, known = measured.speed, [output[: len(first)] for output in found.answers]
-        error_while_timed = max(error_of(path, answers, known) for answers in measured.answers)
+        errors["while timed"] = max(error_of(path, answers, known) for answers in measured.answers)
+        if check and not found.not_finite:
+            check(errors)
     figures = Figures(
         accuracy={"compressed": found.percent} | ({} if baseline is None else {"baseline": baseline}),
         not_finite=found.not_finite,
@@ -96,4 +99,4 @@ def measure_model(
         bytes=dict(sizes),
         speed=speed,
     )
-    return ModelMeasurement(figures, found.images, batch, error_while_timed)
+    return ModelMeasurement(figures, found.images, batch)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cct.errors import RecipeError
 from cct.gate.goals import Goal
-from cct.operator.types import ACTIVATIONS, WEIGHTS
+from cct.operator.types import ACTIVATIONS, WEIGHTS, rows_among
 from cct.recipe.knob import Section, knob
 from cct.recipe.target import TARGETS
 
@@ -24,8 +25,21 @@ class Export(Section):
     target: str = knob(
         "cpu",
         tuple(TARGETS),
-        "Where the file is to run; cuda stands for float16 and, in compress, a coarse block.",
+        "Where the file is to run, which block and types follow; cuda: float16 and, in compress, a coarse block.",
         "--target",
     )
     portable: bool = knob(False, None, "Plain ONNX operators only, dense weights, for runtimes that know no functions.")
-    goals: tuple[str, ...] = knob((), Goal.parse, "What the result must reach: METRIC:KIND=LIMIT.", items=str)
+    goals: tuple[str, ...] = knob(
+        (),
+        Goal.parse,
+        "What the result must reach, such as accuracy:max-degradation=0.5.",
+        items=str,
+        words="METRIC:KIND=LIMIT each",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not rows_among([self.weights], [self.activations]):
+            raise RecipeError(
+                f"weights are {self.weights!r} and activations {self.activations!r}: they don't go together"
+            )

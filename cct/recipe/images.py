@@ -15,12 +15,12 @@ class Images(Section):
     """Scale and size of the images; what is empty is as the model's file says, else as `cct.data.load_data` does."""
 
     mean: tuple[float, ...] = knob(
-        (), None, "Per channel, of pixels scaled to 0..1: 0.485,0.456,0.406.", "--mean", items=float
+        (), None, "Mean of each channel, of pixels scaled to 0..1: 0.485,0.456,0.406.", "--mean", items=float
     )
     std: tuple[float, ...] = knob(
         (),
         POSITIVE,
-        "Likewise; the model's file is asked first, then ImageNet's are taken.",
+        "Standard deviation, likewise; the model's file is asked first, then ImageNet's are taken.",
         "--std",
         items=float,
     )

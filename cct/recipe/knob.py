@@ -68,6 +68,7 @@ class Knob:
         option: on the command line, perhaps with the name of its value: "--lr", "--include LAYER"; empty for none.
         items: type of a list's parts; None if it can't be a list.
         length: of a list that is not the default.
+        words: what it may be, for the documentation, where `allowed` does not tell.
     """
 
     default: Any
@@ -76,6 +77,7 @@ class Knob:
     option: str = ""
     items: type | None = None
     length: int | None = None
+    words: str = ""
 
     def read(self, name: str, value: Any) -> Any:
         """Bring a value from TOML or Python to the knob's type.
@@ -105,6 +107,8 @@ class Knob:
 
     def allowed_text(self) -> str:
         """What it may be, for the documentation."""
+        if self.words:
+            return self.words
         if isinstance(self.allowed, tuple):
             return ", ".join(map(json.dumps, self.allowed))
         if isinstance(self.allowed, Range):

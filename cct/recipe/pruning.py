@@ -43,6 +43,7 @@ class Pruning(Section):
         "Other blocks for single layers, each LAYER=OUTxIN, LAYER a name or a shell pattern: layer1.*=2x1; the first "
         "that fits a layer holds.",
         items=str,
+        words="LAYER=OUTxIN each",
     )
     include: tuple[str, ...] = knob(
         (), None, "Prune it too, though it would stay dense: layer1.*", "--include LAYER", items=str
@@ -66,6 +67,7 @@ class Pruning(Section):
         "Where the patterns come from: greedy (what keeps most importance), frequent (most often a kernel's best), or "
         "a list of patterns, each of 4 ascending positions 0..8 (row-major).",
         items=tuple,
+        words='"greedy", "frequent", 1 to 126 patterns',
     )
     pool_size: int = knob(
         _POOL_SIZE,

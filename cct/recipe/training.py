@@ -35,7 +35,7 @@ class Training(Section):
     seed: int = knob(
         0,
         Range(0, 2**63, "0 or more, below 2^63", open_high=True),
-        "Of order, crops and flips of the images: same seed, same file, on the same machine.",
+        "Of order, crops and flips of the images, and of grouping: same seed, same file, on the same machine.",
         "--seed",
     )
     distillation: float = knob(

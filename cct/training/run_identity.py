@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-import cct
 from cct import distributed
+from cct.__version__ import __version__
 from cct.data.image_files import FileImages
 from cct.data.memory_images import MemoryImages
 from cct.data.split import Data, Split
@@ -79,7 +79,7 @@ def run_identity(
         "processes": str(distributed.count()),
         "block-auto": str(block_auto),
         "keep-faster": str(keep_faster),
-        "cct": cct.__version__,
+        "cct": __version__,
         "torch": str(torch.__version__),  # a class of its own, which a state does not take
         **{name: repr(getattr(recipe, name)) for section in (Pruning, Training, Images) for name in knobs(section)},
     }

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import onnxruntime as ort
 
-import cct
+from cct.__version__ import __version__
 from cct.errors import CctError, LibraryError
 from cct.report.diagnosis import Diagnosis
 from cct.runtime.check_cuda import check_cuda
@@ -36,7 +36,7 @@ def diagnose(path: Path | None = None) -> Diagnosis:
     cpu = _problem(lambda: register_library(ort.SessionOptions())) if supported() else ""
     here = f"{platform.system()} {platform.machine()}"
     diagnosis = Diagnosis(
-        software={"cct": cct.__version__, "Python": platform.python_version(), "onnxruntime": ort.__version__},
+        software={"cct": __version__, "Python": platform.python_version(), "onnxruntime": ort.__version__},
         machine=f"{machine()}, {here}",
         library=_or(library_path, "missing") if supported() else "",
         providers=ort.get_available_providers(),

@@ -24,7 +24,7 @@ from cct.report.layer import Layer
 
 MAX_STORED = 2 / 3  # of the dense weights; above it the dense convolution is at least as good
 
-_ROUNDING = {"float16": to_float16}
+_ROUNDING = {"float32": None, "float16": to_float16}  # of W, by its type
 _DEFAULTS = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1)}
 
 
@@ -86,7 +86,7 @@ def _pack(node: ir.Node, layer: Layer, types: Types) -> Packed | None:
     if isinstance(found, str):
         layer.reason = found
         return None
-    round_weight = _ROUNDING.get(types.weights)
+    round_weight = _ROUNDING[types.weights]
     return replace(found, W=round_weight(found.W, f"the weight of {layer.name}")) if round_weight else found
 
 

@@ -47,8 +47,10 @@ def strict_build() -> Path:
 def fake_nvcc() -> Path:
     """What makes a library with CUDA routines, all but the kernels, on machines without nvcc."""
     with one_maker("fake-nvcc") as folder:
-        program = folder / "nvcc"
-        return program if program.exists() else write_fake_nvcc(program)
+        program, current = folder / "nvcc", write_fake_nvcc(folder / "nvcc.new")
+        if not program.exists() or program.read_bytes() != current.read_bytes():
+            current.replace(program)  # at once: others may be running it
+        return program
 
 
 @pytest.fixture(scope="session")

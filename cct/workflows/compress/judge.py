@@ -34,6 +34,7 @@ def judge(
         CctError: the file does not answer as the network does, or the library did not run it.
     """
     model, images, recipe, packed = inputs.model, inputs.images, plan.recipe, files.packed.onnx
+    types = choose_types(recipe.weights, recipe.activations)
     measured = measure_model(
         packed,
         session(packed),
@@ -43,13 +44,11 @@ def judge(
         baseline=baseline,
         dense=(files.dense, images),
         module=model.module,
+        check=lambda errors: check_parity(errors, types),
     )
-    figures = measured.figures
-    if not figures.not_finite:  # else that is what fails
-        check_parity(figures.parity, choose_types(recipe.weights, recipe.activations))
     outputs = request.outputs
     report = CompressReport(
-        **vars(figures),
+        **vars(measured.figures),
         source={
             "file": request.model.path.name,
             "sha256": model.sha256,
