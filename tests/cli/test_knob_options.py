@@ -23,6 +23,8 @@ class Some(Section):
     fast: bool = knob(True, None, "Whether it is fast.", "--fast")
     names: tuple[str, ...] = knob((), None, "Names.", "--name NAME", items=str)
     scale: tuple[float, ...] = knob((), None, "Scale.", "--scale", items=float)
+    sides: tuple[int, ...] = knob((), None, "Sides.", "--sides", items=int)
+    entries: int = knob(4, (4, 1), "Entries.", "--entries")
     silent: int = knob(0, None, "Without an option.")
 
 
@@ -53,9 +55,14 @@ def test_values_come_by_the_names_of_the_knobs() -> None:
         "y",
         "--scale",
         "1,2",
+        "--sides",
+        "3,4",
+        "--entries",
+        "1",
     ]
     assert run(*given) == {
         "share": 0.25, "count": 4, "kind": "b", "fast": False, "names": ("x", "y"), "scale": (1.0, 2.0),
+        "sides": (3, 4), "entries": 1,
     }  # fmt: skip
 
 
@@ -86,3 +93,7 @@ def test_compress_has_every_option_of_a_knob() -> None:
     wanted = {name: [own.option.split()[0]] for name, own in knobs(Recipe).items() if own.option}
     assert len(wanted) > 10
     assert wanted.items() <= options.items()
+
+
+def test_a_list_of_whole_numbers_has_no_others() -> None:
+    assert "'1.5' is no list of whole numbers" in run("--sides", "1.5")[""]
