@@ -99,25 +99,25 @@ def write(path: Path, content: bytes) -> None:
             os.unlink(name)
 
 
-def place(made: Mapping[Path, Path], aside: Path) -> None:
+def place(targets: Mapping[Path, Path], backups: Path) -> None:
     """Move finished files to where they belong: all of them, or none.
 
     Args:
-        made: where each file is, and where it belongs; one file system.
-        aside: a folder for copies of what is replaced, named 0, 1, ...; whoever made it removes it.
+        targets: file -> where it belongs; one file system.
+        backups: a folder for copies of what is replaced, named 0, 1, ...; whoever made it removes it.
 
     Raises:
         CctError: one can't be written; all are as they were, or else the line says which are not.
     """
-    copies = {target: aside / str(number) for number, target in enumerate(made.values())}
+    copies = {target: backups / str(number) for number, target in enumerate(targets.values())}
     touched: list[Path] = []
-    target = aside
+    target = backups
     try:
         for target, copy in copies.items():
             copy.unlink(missing_ok=True)
             if os.path.lexists(target):
                 shutil.copy2(target, copy, follow_symlinks=False)
-        for source, target in made.items():
+        for source, target in targets.items():
             touched.append(target)
             os.replace(source, target)
     except BaseException as error:

@@ -18,13 +18,13 @@ from cct.signals import ENDINGS
 if TYPE_CHECKING:
     import torch
 
-_Made = TypeVar("_Made")
+_Value = TypeVar("_Value")
 _groups: list[Any] = []  # the one in which the main process is waited for
 
 _PATIENCE = timedelta(days=7)  # in which the main process is waited for: it evaluates, exports and measures
 
 
-def stay_alone() -> None:
+def ignore_launcher() -> None:
     """Take no notice of a launcher: in a pod its variables are there for commands that don't train, too."""
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
         os.environ.pop(name, None)
@@ -67,7 +67,7 @@ def together(device: torch.device) -> Iterator[None]:
     distributed.destroy_process_group()
 
 
-def on_main(make: Callable[[], _Made]) -> _Made:
+def on_main(make: Callable[[], _Value]) -> _Value:
     """Let the main process make something while the others wait, and give it to all; an error there ends them all.
 
     Raises:
@@ -76,30 +76,30 @@ def on_main(make: Callable[[], _Made]) -> _Made:
     if count() == 1:
         return make()
     if not is_main():
-        heard: _Made
-        heard, done = _broadcast([None, False])
+        value: _Value
+        value, done = _broadcast([None, False])
         if not done:
             raise CctError("the main process has failed")
-        return heard
+        return value
     try:
-        made = make()
+        value = make()
     except Exception:
-        speaks()  # before the others can
+        reports_the_error()  # before the others can
         _broadcast([None, False])
         raise
-    _broadcast([made, True])
-    return made
+    _broadcast([value, True])
+    return value
 
 
-def _broadcast(told: list[Any]) -> list[Any]:
+def _broadcast(values: list[Any]) -> list[Any]:
     import torch
     from torch import distributed
 
-    distributed.broadcast_object_list(told, 0, _groups[-1], torch.device("cpu"))
-    return told
+    distributed.broadcast_object_list(values, 0, _groups[-1], torch.device("cpu"))
+    return values
 
 
-def speaks() -> bool:
+def reports_the_error() -> bool:
     """Whether it is for this process to say why the run ends: the first that asks."""
     return count() == 1 or _first()
 

@@ -42,7 +42,7 @@ _NOT_OURS = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, er
 def cli(ctx: click.Context, debug: bool) -> None:
     """Prune a CNN while you fine-tune it, export one ONNX file, run it several times faster in ONNX Runtime."""
     if ctx.invoked_subcommand != compress.name:
-        distributed.stay_alone()
+        distributed.ignore_launcher()
     try:
         os.getcwd()
     except OSError as error:  # torch would end the process, with words that mislead
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _say(text: str) -> None:
     """Say why the run ends; of several processes, one does."""
-    if distributed.speaks():
+    if distributed.reports_the_error():
         with suppress(OSError):  # the terminal may be gone, its disk full: the code says it all the same
             click.echo(text, err=True)
 

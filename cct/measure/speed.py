@@ -47,8 +47,8 @@ def measure_speed(models: Mapping[str, tuple[Path, Floats]], provider: str = "cp
     """
     shapes = {name: images.shape for name, (_, images) in models.items()}
     if len(set(shapes.values())) > 1:
-        told = " and ".join(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape in shapes.items())
-        raise CctError(f"images of {told}: files of one input shape can be compared in speed")
+        sizes = " and ".join(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape in shapes.items())
+        raise CctError(f"images of {sizes}: files of one input shape can be compared in speed")
     speed, answers = [], []
     for threads in sorted({1, cores()}):
         bound = {name: _bound(name, path, images, threads, provider) for name, (path, images) in models.items()}

@@ -61,4 +61,4 @@ def _write(request: Request, inputs: Inputs, plan: Plan, files: Files, report: C
         model = inputs.model
         save_checkpoint(files.packed.checkpoint, model.module, model.arch, model.arch_args, plan.recipe, inputs.images)
         write(files.packed.report, report.to_json().encode())
-        place(dict(zip(files.packed.files(), outputs.files(), strict=True)), aside=run.folder)
+        place(dict(zip(files.packed.files(), outputs.files(), strict=True)), backups=run.folder)

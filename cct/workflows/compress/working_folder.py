@@ -53,7 +53,7 @@ def working_folder(output: Path, resume: bool = False) -> Iterator[Path]:
 def _lock(folder: Path, output: Path) -> int:
     """Make the folder and take it; the lock goes with the descriptor, however this process ends."""
     while True:
-        made = _make(folder)
+        is_new = _make(folder)
         try:
             if folder.is_symlink() or not _ours(folder):
                 raise CctError(f"{folder} is in the way: it is no folder of cct")
@@ -61,7 +61,7 @@ def _lock(folder: Path, output: Path) -> int:
         except FileNotFoundError:
             continue  # another run has just removed it
         except OSError as error:
-            if made:
+            if is_new:
                 _remove(folder)
             raise CctError(f"{folder} can't be used ({error.strerror}): give another --output") from error
         try:
@@ -71,7 +71,7 @@ def _lock(folder: Path, output: Path) -> int:
             raise CctError(f"another cct is writing {output}: wait for it, or give another --output") from error
         except OSError as error:
             os.close(descriptor)
-            if made:
+            if is_new:
                 _remove(folder)
             raise CctError(f"{folder} can't be locked ({error.strerror}): give another --output") from error
         if os.fstat(descriptor).st_nlink:

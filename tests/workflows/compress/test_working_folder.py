@@ -26,9 +26,9 @@ def test_a_run_that_ends_well_leaves_nothing(output: Path) -> None:
     assert not list(output.parent.iterdir())
 
 
-def fail(output: Path, error: type[BaseException], made: str) -> None:
+def fail(output: Path, error: type[BaseException], file: str) -> None:
     with working_folder(output) as folder:
-        (folder / made).touch()
+        (folder / file).touch()
         raise error
 
 
