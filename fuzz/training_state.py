@@ -14,7 +14,7 @@ from torch import nn
 
 from cct.pruning.clicktrain import ClickTrain
 from cct.recipe.recipe import Recipe
-from cct.training.resume_state import Epoch, StateFile, Training
+from cct.training.resume_state import Epoch, StateFile, TrainingState
 
 FOLDER = Path(tempfile.mkdtemp())
 RUN = {"epochs": "3", "network": "tiny"}
@@ -36,9 +36,9 @@ class Begun:
         self.optimizer.step()
         self.pruner.step()
 
-    def state(self, history: list[Epoch]) -> Training:
+    def state(self, history: list[Epoch]) -> TrainingState:
         """As `StateFile` takes it."""
-        return Training(self.module, self.optimizer, torch.Generator(), self.pruner, history)
+        return TrainingState(self.module, self.optimizer, torch.Generator(), self.pruner, history)
 
 
 MAGNITUDE = Recipe(compression=3, epochs=3)

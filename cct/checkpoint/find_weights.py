@@ -13,10 +13,10 @@ from cct.messages import printable, some
 _DEEPEST = 3  # dictionaries around the weights
 _SHOWN = 10  # keys in an error
 
-Weights = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 
-def find_weights(path: Path, raw: Any, key: str | None) -> Weights | nn.Module:
+def find_weights(path: Path, raw: Any, key: str | None) -> StateDict | nn.Module:
     """The state_dict in whatever a file holds, or the module, if the user trusts the file.
 
     Args:
@@ -45,7 +45,7 @@ def find_weights(path: Path, raw: Any, key: str | None) -> Weights | nn.Module:
     return next(iter(first.values()))
 
 
-def as_weights(value: object) -> Weights | None:
+def as_weights(value: object) -> StateDict | None:
     """A plain copy of a state_dict, None if this is none.
 
     The methods are called by their class, since an object out of a pickle may carry attributes that hide them.
@@ -60,13 +60,13 @@ def as_weights(value: object) -> Weights | None:
     return weights
 
 
-def _levels(raw: object) -> list[dict[str, Weights | nn.Module]]:
+def _levels(raw: object) -> list[dict[str, StateDict | nn.Module]]:
     """What holds weights, by dotted key: at the top, one dictionary down, two down ..."""
-    levels: list[dict[str, Weights | nn.Module]] = []
+    levels: list[dict[str, StateDict | nn.Module]] = []
     seen: set[int] = set()  # a pickle can hold a dictionary twice, or in itself
     values: list[tuple[str, object]] = [("", raw)]
     for _ in range(_DEEPEST + 1):
-        found: dict[str, Weights | nn.Module] = {}
+        found: dict[str, StateDict | nn.Module] = {}
         below: list[tuple[str, object]] = []
         for name, value in values:
             weights = value if isinstance(value, nn.Module) else as_weights(value)

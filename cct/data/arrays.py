@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cct.data.class_names import MOST_CLASSES, check_class_names
 from cct.data.memory_images import MemoryImages, check_channels
-from cct.data.split import Data, Images, make_data
+from cct.data.split import Data, ImageSource, make_data
 from cct.data.wanted import Wanted, is_normalized
 from cct.errors import DataError
 from cct.messages import first_line, some
@@ -51,7 +51,7 @@ def load_arrays(path: Path, wanted: Wanted) -> Data:
         _check_values(path, f"x_{split}", x, is_normalized(*scale))
     sizes = {(x.shape[2], x.shape[3]) for x in pixels.values()}
 
-    def images(split: str, height: int, width: int) -> Images:
+    def images(split: str, height: int, width: int) -> ImageSource:
         return MemoryImages(pixels[split], channels, (height, width))
 
     own = sizes.pop() if len(sizes) == 1 else None

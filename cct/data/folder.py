@@ -9,7 +9,7 @@ import torch
 from cct.data.class_names import check_class_names
 from cct.data.image_files import EXTENSIONS, MODES, FileImages, image_size
 from cct.data.memory_images import MemoryImages
-from cct.data.split import Data, Images, make_data
+from cct.data.split import Data, ImageSource, make_data
 from cct.data.wanted import Wanted
 from cct.errors import DataError
 from cct.messages import some
@@ -40,7 +40,7 @@ def load_folder(root: Path, wanted: Wanted) -> Data:
     own = sizes.pop() if len(sizes) == 1 else None
     paths = {"train": train_paths, "val": val_paths}
 
-    def images(split: str, height: int, width: int) -> Images:
+    def images(split: str, height: int, width: int) -> ImageSource:
         files = FileImages(paths[split], height, width, channels)
         small = own == (height, width) and channels * height * width * len(train_paths + val_paths) <= _MEMORY_LIMIT
         return MemoryImages(files.load(torch.arange(len(files)))) if small else files

@@ -16,7 +16,7 @@ from cct.data.wanted import Scale, check_size
 _DEFAULT_SIZE = (224, 224)
 
 
-class Images(Protocol):
+class ImageSource(Protocol):
     """Where the pixels of a split are."""
 
     def __len__(self) -> int: ...
@@ -41,7 +41,7 @@ class Split(Dataset[tuple[Tensor, Tensor]]):
         share: (i, n): of each batch, only the i-th of n parts is given, as the whole batch would have it.
     """
 
-    images: Images
+    images: ImageSource
     labels: Tensor
     mean: Tensor
     std: Tensor
@@ -134,7 +134,7 @@ class Data:
 def make_data(
     name: str,
     classes: tuple[str, ...],
-    images: Callable[[str, int, int], Images],
+    images: Callable[[str, int, int], ImageSource],
     labels: Mapping[str, Tensor],
     own: tuple[int, int] | None,
     wanted: tuple[int, int] | None,

@@ -6,9 +6,10 @@ Y = act(conv(X, unpack(W)) + B [+ Z])
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cct.operator.packed import Packed
+if TYPE_CHECKING:
+    from cct.operator.packed import Packed  # needs numpy, which `cct --help` does without
 
 DOMAIN = "cct"
 NAME = "PatternConv"

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from cct.errors import StateError
-from cct.passes.module.choose_pool import ALL_PATTERNS, ENTRIES, Pattern
+from cct.passes.module.choose_pool import ALL_PATTERNS, ENTRIES
 from cct.passes.module.plan_masks import Plan, by_position
 from cct.passes.module.tiling import Blocks
-from cct.recipe.pruning import is_pattern
+from cct.recipe.pruning import Pattern, is_pattern
 from cct.recipe.recipe import Recipe
-
-Layers = dict[str, Tensor]
 
 
 def write_plan(plan: Plan, patterns: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def write_plan(plan: Plan, patterns: Mapping[str, Tensor], kept: Mapping[str, Te
 
 def read_plan(
     values: Any, weights: Mapping[str, Tensor], groups: Mapping[str, int], recipe: Recipe
-) -> tuple[Plan, Layers, Layers]:
+) -> tuple[Plan, dict[str, Tensor], dict[str, Tensor]]:
     """Take the values apart: plan, patterns and kept blocks as `write_plan` was given them.
 
     Args:

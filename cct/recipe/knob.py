@@ -10,7 +10,7 @@ from typing import Any
 
 from cct.errors import RecipeError
 from cct.messages import printable
-from cct.recipe.knob_value import KINDS, fits_float32, knob_value
+from cct.recipe.knob_value import TYPE_NAMES, fits_float32, knob_value
 
 MOST = 1_000_000  # of what is counted
 
@@ -113,7 +113,7 @@ class Knob:
             return ", ".join(map(json.dumps, self.allowed))
         if isinstance(self.allowed, Range):
             return str(self.allowed)
-        return KINDS[self.items or type(self.default)] + " each" * (self.items is not None)
+        return TYPE_NAMES[self.items or type(self.default)] + " each" * (self.items is not None)
 
 
 def knob(default: Any, allowed: Allowed, help: str, option: str = "", **lists: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cct.errors import RecipeError
 
-KINDS = {
+TYPE_NAMES = {
     bool: "true or false",
     float: "a finite number",
     int: "a whole number",
@@ -35,16 +35,16 @@ def knob_value(name: str, value: Any, kind: type, items: type | None) -> Any:
     if isinstance(value, list | tuple):
         value = tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
         if items is None:
-            raise RecipeError(f"{name} is a list: it must be {KINDS[kind]}")
+            raise RecipeError(f"{name} is a list: it must be {TYPE_NAMES[kind]}")
         if items is float:
             value = tuple(_float(item) for item in value)
         if not all(type(item) is items and (type(item) is not float or math.isfinite(item)) for item in value):
-            raise RecipeError(f"{name} is {value}: each part must be {KINDS[items]}")
+            raise RecipeError(f"{name} is {value}: each part must be {TYPE_NAMES[items]}")
         return value
     if kind is float:
         value = _float(value)
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
-        raise RecipeError(f"{name} is {value!r}: it must be {KINDS[kind]}")
+        raise RecipeError(f"{name} is {value!r}: it must be {TYPE_NAMES[kind]}")
     return value
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from cct.operator.spec import LARGEST
 from cct.recipe.blocks import LayerBlock
 from cct.recipe.knob import COUNT, MOST, NOT_NEGATIVE, SHARE, Range, Section, knob, require
 from cct.recipe.target import TARGETS
 
 Pattern = tuple[int, ...]
 
-_LARGEST_BLOCK = 65535  # the operator's
 _POOL_SIZE = 126  # all that keep 4 of 9
 _COMPRESSION = Range(1, MOST, f"1 or more, at most {MOST}")
-_BLOCK = Range(1, _LARGEST_BLOCK, f"two whole numbers from 1 to {_LARGEST_BLOCK}")
+_BLOCK = Range(1, LARGEST, f"two whole numbers from 1 to {LARGEST}")
 
 
 @dataclass(frozen=True, kw_only=True)

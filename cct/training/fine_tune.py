@@ -19,7 +19,7 @@ from cct.recipe.recipe import Recipe
 from cct.training.batchnorm import reestimate_batchnorm
 from cct.training.loss import Loss
 from cct.training.progress import print_line, progress_bar
-from cct.training.resume_state import Epoch, StateFile, Training
+from cct.training.resume_state import Epoch, StateFile, TrainingState
 
 _SHORT_RUN = 200  # steps; in fewer, running averages of batch statistics lag behind the weights
 
@@ -121,7 +121,7 @@ def _train(
     loss = Loss(recipe, teacher, generator, accelerator)
     steps = len(batches) * recipe.epochs
     history: list[Epoch] = []
-    training = Training(module, optimizer, generator, pruner, history)
+    training = TrainingState(module, optimizer, generator, pruner, history)
     if state is not None:
         state.load(training)
         if history:

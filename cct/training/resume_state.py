@@ -49,7 +49,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingState:
     """All that changes while a network is trained.
 
     Attributes:
@@ -82,7 +82,7 @@ class StateFile:
         self.path, self.run = path, dict(run)
         self._content = self._read() if path.exists() else None
 
-    def save(self, training: Training) -> None:
+    def save(self, training: TrainingState) -> None:
         """Write the file, whole or not at all.
 
         Raises:
@@ -101,7 +101,7 @@ class StateFile:
         torch.save(content, buffer)
         write(self.path, buffer.getvalue())
 
-    def load(self, training: Training) -> None:
+    def load(self, training: TrainingState) -> None:
         """Bring the training to where it was when it was saved, history included; nothing to do without a file.
 
         Raises:
@@ -176,7 +176,7 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
-def _momentum(training: Training) -> dict[str, Tensor]:
+def _momentum(training: TrainingState) -> dict[str, Tensor]:
     """What SGD keeps; nothing for a parameter that never had a gradient."""
     states = {name: training.optimizer.state.get(p, {}) for name, p in training.module.named_parameters()}
     found = {name: state.get("momentum_buffer") for name, state in states.items()}
@@ -193,7 +193,7 @@ def _fit(found: Any, wanted: Mapping[str, Tensor]) -> bool:
 _Generator = tuple[Callable[[], Tensor], Callable[[Tensor], object]]
 
 
-def _generators(training: Training) -> dict[str, _Generator]:
+def _generators(training: TrainingState) -> dict[str, _Generator]:
     """How to ask and set each source of randomness."""
     device = next(training.module.parameters()).device
     found: dict[str, _Generator] = {

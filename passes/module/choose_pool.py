@@ -8,7 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-Pattern = tuple[int, ...]
+from cct.recipe.pruning import Pattern
 
 ENTRIES = 4  # weights that a pattern keeps of the 9 in a 3x3 kernel
 ALL_PATTERNS: tuple[Pattern, ...] = tuple(combinations(range(9), ENTRIES))

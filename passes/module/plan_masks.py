@@ -10,9 +10,10 @@ from torch import Tensor
 
 from cct.passes.module.allocate import ALLOCATIONS
 from cct.passes.module.choose_patterns import choose_patterns
-from cct.passes.module.choose_pool import ALL_PATTERNS, ENTRIES, POOLS, Pattern, pattern_matrix
+from cct.passes.module.choose_pool import ALL_PATTERNS, ENTRIES, POOLS, pattern_matrix
 from cct.passes.module.group_channels import group_channels
 from cct.passes.module.tiling import Blocks, adjacent_blocks
+from cct.recipe.pruning import Pattern
 from cct.recipe.recipe import Recipe
 
 PATTERN_COMPRESSION = 9 / ENTRIES  # what patterns alone reach; below it only whole kernels go
