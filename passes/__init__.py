@@ -1,1 +1,5 @@
-"""Pure functions that change a model: no data, no loops over data."""
+"""Pure functions that change a model: no data, no loops over data.
+
+module   over torch modules
+graph    over ONNX graphs
+"""

@@ -1,4 +1,7 @@
-"""What `speed.py` measures: chains, other widths, single layers with stride, networks. Random weights, random masks."""
+"""What `python -m benchmarks.speed` measures: chains, other widths, single layers with stride, networks.
+
+Random weights, random masks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One case of `speed.py`: export, load every engine, let them take turns, one row for each number of threads."""
+"""One case of `python -m benchmarks.speed`: export, load every engine, let them take turns.
+
+One row for each number of threads.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of `speed.py` as pictures."""
+"""The figures of `python -m benchmarks.speed` as pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of `speed.py`: rows in a JSON file, and what follows from them."""
+"""The figures of `python -m benchmarks.speed`: rows in a JSON file, and what follows from them."""
 
 from __future__ import annotations
 

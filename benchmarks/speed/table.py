@@ -1,4 +1,4 @@
-"""The figures of `speed.py` as Markdown."""
+"""The figures of `python -m benchmarks.speed` as Markdown."""
 
 from __future__ import annotations
 
