@@ -112,6 +112,8 @@ def validate(
         )
         idle = find_idle_nodes(path, measured.timed_images)
     figures = measured.figures
+    if measured.error_while_timed is not None:
+        figures.parity["while timed"] = measured.error_while_timed
     if file_digest(path) != digest:
         raise CctError(f"{path} changed while it was judged: leave it alone, and run it again")
     asked = [f"parity against {pruned.path}"] if pruned is not None else []
