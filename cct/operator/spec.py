@@ -26,7 +26,13 @@ VERSION = 1
 OPSET = 18  # of everything else in the file; the bodies need 18 (ScatterElements with add), the oldest runtime takes 21
 LARGEST = 65535  # of kernel_shape, strides, pads, dilations, block: no product of two overflows anywhere
 IR_VERSION = 10  # the newest that the oldest runtime reads
-CONSTANTS = ("W", "filters", "channels", "patterns", "order", "in_order", "B")  # inputs 1 to 7
+INDICES = ("filters", "channels", "patterns", "order", "in_order")
+CONSTANTS = ("W", *INDICES, "B")  # inputs 1 to 7
+LAYOUT = "NCHW"  # the only value of the attribute
+INTS = ("kernel_shape", "strides", "pads", "dilations", "pool", "block")
+INT = ("group", "in_channels", "out_channels", "entries")
+FLOAT = ("clip_min", "clip_max")
+ATTRIBUTES = (*INTS, *INT, *FLOAT, "layout")
 
 
 def activation(clip_min: float, clip_max: float) -> str:
@@ -44,6 +50,21 @@ def attributes(
 ) -> dict[str, Any]:
     """All attributes of a PatternConv node, in the order of the specification."""
     return {
+        **convolution_attributes(packed, strides, pads, dilations),
+        "clip_min": float(clip_min),
+        "clip_max": float(clip_max),
+        "layout": LAYOUT,
+    }
+
+
+def convolution_attributes(
+    packed: Packed,
+    strides: tuple[int, int] = (1, 1),
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilations: tuple[int, int] = (1, 1),
+) -> dict[str, Any]:
+    """The attributes that say how the weights are packed and where they are applied, whatever the numbers are."""
+    return {
         "kernel_shape": list(packed.kernel_shape),
         "strides": list(strides),
         "pads": list(pads),
@@ -54,7 +75,4 @@ def attributes(
         "in_channels": packed.in_channels,
         "out_channels": packed.out_channels,
         "entries": packed.entries,
-        "clip_min": float(clip_min),
-        "clip_max": float(clip_max),
-        "layout": "NCHW",
     }
