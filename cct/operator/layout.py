@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class Layout:
     entries: int
 
 
-def find_layout(weight: NDArray[np.floating], group: int = 1, weight_bytes: int = 4) -> Layout:
+def find_layout(weight: NDArray[Any], group: int = 1, weight_bytes: int = 4) -> Layout:
     """The largest block that wastes nothing, and the number of entries that stores it in the fewest bytes.
 
     A block of output channels wastes nothing when its channels have the same zeros (up to 1 % of the non-zeros, so that
@@ -40,7 +41,7 @@ def find_layout(weight: NDArray[np.floating], group: int = 1, weight_bytes: int 
     Args:
         weight: (O, C/group, kh, kw); its zeros say all.
         group: as ONNX Conv's.
-        weight_bytes: of a stored weight, 4 or 2.
+        weight_bytes: of a stored weight, 4, 2 or 1.
     """
     O, C, kh, kw = weight.shape
     mask = (weight != 0).reshape(group, O // group, C, kh * kw)

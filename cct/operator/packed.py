@@ -1,4 +1,4 @@
-"""Masks, patterns and packed weights: the arrays of `cct::PatternConv`, in numpy alone.
+"""Masks, patterns and packed weights: the arrays of both operators, in numpy alone.
 
 A dense weight is (O, C/group, kh, kw). `pack` stores its non-zeros by a `Layout`, `unpack` is the inverse, and `check`
 refuses arrays that break the rules of docs/operator.md.
@@ -7,6 +7,7 @@ refuses arrays that break the rules of docs/operator.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Packed:
     """The weights of one PatternConv; the names are those of the operator's inputs and attributes.
 
     Attributes:
-        W: (K, bi * entries, bo), the kept weights, in a type that `cct.operator.types` knows.
+        W: (K, bi * entries, bo), the kept weights, in a type that `cct.operator.types` knows, or int8.
         filters: int32 (K), block of output channels.
         channels: int32 (K), block of input channels within the group.
         patterns: uint8 (K), row of `pool`.
@@ -33,7 +34,7 @@ class Packed:
         pool: int64 (patterns, entries), positions row-major, strictly ascending.
     """
 
-    W: NDArray[np.floating]
+    W: NDArray[Any]
     filters: Ints
     channels: Ints
     patterns: NDArray[np.uint8]
@@ -63,7 +64,7 @@ class Packed:
         return sum(a.nbytes for a in arrays)
 
 
-def pack(weight: NDArray[np.floating], layout: Layout, group: int = 1) -> Packed:
+def pack(weight: NDArray[Any], layout: Layout, group: int = 1) -> Packed:
     """Store the non-zeros of `weight` (O, C/group, kh, kw) in the given layout.
 
     Raises:
@@ -100,7 +101,7 @@ def pack(weight: NDArray[np.floating], layout: Layout, group: int = 1) -> Packed
     )
 
 
-def unpack(packed: Packed) -> NDArray[np.floating]:
+def unpack(packed: Packed) -> NDArray[Any]:
     """The dense weight (O, C/group, kh, kw) that `packed` stands for; absent weights are zero."""
     p, (bo, bi) = packed, packed.block
     per_group = p.in_channels // p.group
@@ -195,7 +196,7 @@ def _cover(mask: Mask, entries: int) -> list[tuple[int, ...]]:
     return [tuple(p) for p in parts]
 
 
-def _gather(weight: NDArray[np.floating], layout: Layout, group: int) -> NDArray[np.floating]:
+def _gather(weight: NDArray[Any], layout: Layout, group: int) -> NDArray[Any]:
     """Weights by place: (O, C, taps) -> (blocks of outputs, blocks of inputs, bi, taps, bo), zero on padding."""
     (O, C, taps), (bo, bi) = weight.shape, layout.block
     padded = np.zeros((O + 1, C + 1, taps), weight.dtype)

@@ -41,6 +41,15 @@ def test_pack_and_unpack_are_inverse(out_channels, in_channels, group, kernel, b
     assert np.array_equal(unpack(again), dense)
 
 
+def test_weights_of_int8_stay_int8():
+    weight = np.zeros((4, 2, 3, 3), np.int8)
+    weight[:, 1, 0, 0], weight[:, 1, 2, 2] = [1, 2, 3, -128], 127
+    packed = pack(weight, find_layout(weight, weight_bytes=1))
+    check(packed)
+    assert packed.W.dtype == unpack(packed).dtype == np.int8
+    assert np.array_equal(unpack(packed), weight)
+
+
 def test_unpack_by_hand():
     weight = np.zeros((4, 2, 3, 3), np.float32)
     weight[:, 1, 0, 0], weight[:, 1, 2, 2] = [1, 2, 3, 4], [5, 6, 7, 8]

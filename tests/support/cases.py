@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
+from cct.operator.packed import Packed
 from cct.operator.types import TYPES
 from cct.selftest.case import CLIPS, EPS, Case, draw_packed, draw_values, half_step
 
-__all__ = ["CLIPS", "EPS", "TYPES", "Case", "cases", "draw_packed", "draw_values", "half_step"]
+__all__ = ["CLIPS", "EPS", "TYPES", "Case", "cases", "convolutions", "draw_packed", "draw_values", "half_step"]
 
 
 @st.composite
-def cases(draw: st.DrawFn, max_size: int = 24) -> Case:
-    """Hypothesis chooses shapes, attributes, masks and a seed; values are normal from the seed."""
+def convolutions(draw: st.DrawFn, max_size: int = 24) -> tuple[np.random.Generator, Packed, tuple[int, ...], Any]:
+    """A generator of values, packed weights from it, the shape of X, and strides, pads and dilations."""
     kernel = draw(st.sampled_from([(3, 3), (3, 3), (3, 3), (1, 1), (1, 1), (5, 5), (2, 3), (1, 7)]))
     group = draw(st.integers(1, 3))
     strides = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -34,6 +37,14 @@ def cases(draw: st.DrawFn, max_size: int = 24) -> Case:
         block=draw(st.tuples(st.sampled_from([1, 2, 3, 4, 4, 8]), st.sampled_from([1, 1, 2, 3]))),
         keep=draw(st.sampled_from([0.0, 0.3, 0.7, 1.0])),
     )
-    n, act, residual = draw(st.integers(1, 3)), draw(st.sampled_from(list(CLIPS))), draw(st.booleans())
+    n = draw(st.integers(1, 3))
     geometry = {"strides": strides, "pads": pads, "dilations": dilations}
-    return draw_values(rng, packed, (n, packed.in_channels, *size), geometry, act, residual)
+    return rng, packed, (n, packed.in_channels, *size), geometry
+
+
+@st.composite
+def cases(draw: st.DrawFn, max_size: int = 24) -> Case:
+    """Hypothesis chooses shapes, attributes, masks and a seed; values are normal from the seed."""
+    rng, packed, shape, geometry = draw(convolutions(max_size))
+    act, residual = draw(st.sampled_from(list(CLIPS))), draw(st.booleans())
+    return draw_values(rng, packed, shape, geometry, act, residual)
