@@ -42,7 +42,9 @@ def qlinear_reference(
     acc = convolve(signed, weight, packed.group, strides=strides, pads=pads, dilations=dilations)
     acc += bias[:, None, None]
     v = acc.astype(np.float32) * q.multiplier[:, None, None]
-    if z is not None and q.z_zero_point is not None and q.residual_multiplier is not None:
+    if z is not None:
+        assert q.z_zero_point is not None
+        assert q.residual_multiplier is not None
         v = v + (z.astype(np.int64) - int(q.z_zero_point)).astype(np.float32) * q.residual_multiplier
     y_zero_point = int(q.y_zero_point)
     y: NDArray[np.int64] = np.clip(np.rint(v), -y_zero_point, 255 - y_zero_point).astype(np.int64) + y_zero_point

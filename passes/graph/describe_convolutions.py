@@ -28,7 +28,8 @@ def describe_convolution(node: ir.Node) -> Layer:
     weight = constant(value)
     shape = () if weight is None else weight.shape
     # Each weight of a transposed convolution meets every pixel of its input, not of its output.
-    image = (node.outputs[0] if node.op_type == "Conv" else node.inputs[0]).shape  # type: ignore[union-attr]
+    met = node.outputs[0] if node.op_type == "Conv" else node.inputs[0]
+    image = None if met is None else met.shape
     pixels = [d for d in image[2:] if isinstance(d, int)] if image is not None else []
     return Layer(
         name=name.removesuffix("_float16").removesuffix(".weight"),  # UseFloat16 rounds into a weight of its own
